@@ -1,0 +1,4 @@
+//! Conversions between protobuf messages and the types of `rollcall-types` and `rollcall-scim`.
+
+pub mod time;
+pub mod user;
