@@ -38,17 +38,24 @@ fn letter(alphabet: &[u8; 32], value: u32) -> char {
     char::from(alphabet[(value & 31) as usize])
 }
 
-/// Decodes what [`encode`] wrote into exactly `N` bytes.
-///
-/// `None` for another length, a letter outside the alphabet, or bits after the last byte that are
-/// not zero: each value has one spelling only.
+/// Decodes what [`encode`] wrote into exactly `N` bytes; `None` as for [`decode_all`], and for
+/// another length.
 #[must_use]
 pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != (N * 8).div_ceil(5) {
+    decode_all(text)?.try_into().ok()
+}
+
+/// Decodes what [`encode`] wrote.
+///
+/// `None` for a length that it never writes, a letter outside the alphabet, or bits after the last
+/// byte that are not zero: each value has one spelling only.
+#[must_use]
+pub fn decode_all(text: &str) -> Option<Vec<u8>> {
+    let size = text.len() * 5 / 8;
+    if text.len() != (size * 8).div_ceil(5) {
         return None;
     }
-    let mut bytes = [0; N];
-    let mut slots = bytes.iter_mut();
+    let mut bytes = Vec::with_capacity(size);
     let (mut bits, mut held) = (0_u32, 0_u32);
     for byte in text.bytes() {
         let value = match byte {
@@ -60,9 +67,7 @@ pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
         held += 5;
         if held >= 8 {
             held -= 8;
-            if let Some(slot) = slots.next() {
-                *slot = u8::try_from((bits >> held) & 0xff).ok()?;
-            }
+            bytes.push(u8::try_from((bits >> held) & 0xff).ok()?);
             bits &= (1 << held) - 1;
         }
     }

@@ -46,6 +46,21 @@ impl Timestamp {
         (self.0 - earlier.0).to_std().unwrap_or_default()
     }
 
+    /// The form in which storage keeps times: always with six digits, so that order as text is
+    /// order in time.
+    #[must_use]
+    pub fn to_rfc3339_micros(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::Micros, true)
+    }
+
+    /// Reads a time with a zone (RFC 3339).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|time| Self::new(time.to_utc()))
+    }
+
     /// The form of SCIM's dateTime and of our JSON: `2026-11-24T09:10:11.123456Z`
     /// (RFC 7643, section 2.3.5).
     #[must_use]

@@ -1,0 +1,157 @@
+//! Where a follower is in a feed, as opaque text with a checksum.
+
+use rollcall_types::base32;
+
+use crate::position::Epoch;
+
+/// A place in one feed, for one choice of account and kinds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// Which life of the feed.
+    pub epoch: Epoch,
+    /// A hash of account and kinds.
+    pub filter: u32,
+    /// Where.
+    pub place: Place,
+}
+
+/// Before, in or after the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the snapshot that began at `position`, after the row `key` of the kind at `kind` in the
+    /// order of the feed's kinds.
+    Snapshot {
+        /// The position at which the snapshot began.
+        position: i64,
+        /// Which kind.
+        kind: u8,
+        /// The last row sent; empty before the first.
+        key: String,
+    },
+    /// The snapshot's rows are sent; its end is not, since changes made during the scan go first.
+    CatchUp {
+        /// The last change sent.
+        position: i64,
+    },
+    /// In the changes.
+    Changes {
+        /// The last change sent.
+        position: i64,
+    },
+}
+
+/// Marks a cursor of this form.
+const VERSION: u8 = 1;
+
+impl Cursor {
+    /// The text of the cursor.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let place = match &self.place {
+            Place::Snapshot {
+                position,
+                kind,
+                key,
+            } => format!("s {position} {kind} {key}"),
+            Place::CatchUp { position } => format!("e {position}"),
+            Place::Changes { position } => format!("c {position}"),
+        };
+        let body = format!("{VERSION} {} {} {place}", self.epoch, self.filter);
+        let sum = crc32fast::hash(body.as_bytes());
+        base32::encode(&[body.as_bytes(), &sum.to_be_bytes()].concat())
+    }
+
+    /// Reads a cursor; `None` for a torn text or one that is no cursor.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // 16 KiB is the most that a cursor may have (api.md, section 4).
+        if text.len() > 16 * 1024 {
+            return None;
+        }
+        let bytes = base32::decode_all(text)?;
+        let (body, sum) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
+        if crc32fast::hash(body).to_be_bytes() != sum {
+            return None;
+        }
+        let body = std::str::from_utf8(body).ok()?;
+        let mut words = body.splitn(5, ' ');
+        if words.next()? != VERSION.to_string() {
+            return None;
+        }
+        let epoch = Epoch::parse(words.next()?)?;
+        let filter = words.next()?.parse().ok()?;
+        let form = words.next()?;
+        let rest = words.next()?;
+        let place = match form {
+            "s" => {
+                let mut parts = rest.splitn(3, ' ');
+                Place::Snapshot {
+                    position: parts.next()?.parse().ok()?,
+                    kind: parts.next()?.parse().ok()?,
+                    key: parts.next()?.to_owned(),
+                }
+            }
+            "e" => Place::CatchUp {
+                position: rest.parse().ok()?,
+            },
+            "c" => Place::Changes {
+                position: rest.parse().ok()?,
+            },
+            _ => return None,
+        };
+        Some(Self {
+            epoch,
+            filter,
+            place,
+        })
+    }
+}
+
+/// The hash of a choice of account and kinds.
+#[must_use]
+pub fn filter_hash(account: Option<&str>, kinds: &[u8]) -> u32 {
+    let account = account.unwrap_or("*");
+    crc32fast::hash(&[account.as_bytes(), &[0], kinds].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use rollcall_types::OsEntropy;
+
+    use super::*;
+
+    #[test]
+    fn every_place_comes_back_and_a_torn_cursor_does_not() {
+        let epoch = Epoch::generate(&OsEntropy);
+        let places = [
+            Place::Snapshot {
+                position: 7,
+                kind: 2,
+                key: "acme 0193 x".to_owned(),
+            },
+            Place::Snapshot {
+                position: 7,
+                kind: 0,
+                key: String::new(),
+            },
+            Place::CatchUp { position: 9 },
+            Place::Changes { position: i64::MAX },
+        ];
+        for place in places {
+            let cursor = Cursor {
+                epoch,
+                filter: filter_hash(Some("acme"), &[1, 3]),
+                place,
+            };
+            let text = cursor.to_text();
+            assert_eq!(Cursor::parse(&text), Some(cursor));
+            assert_eq!(Cursor::parse(&text[..text.len() - 3]), None);
+            assert_eq!(
+                Cursor::parse(&text.replacen(&text[2..3], "7", 1).replacen('a', "b", 1)),
+                None
+            );
+        }
+        assert_eq!(Cursor::parse(""), None);
+        assert_eq!(Cursor::parse("häh"), None);
+    }
+}

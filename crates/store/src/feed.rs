@@ -1,0 +1,573 @@
+//! The change feed: one append-only table per service, written in the transaction of the change,
+//! and its reader from snapshot to changes (U-12).
+//!
+//! On SQLite there is one writer, so the order of `seq` is the order of commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use rollcall_types::{AccountId, Clock, RequestId, Timestamp};
+use sea_orm::sea_query::{Alias, ColumnDef, Expr, ExprTrait, Index, Order, Query};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, QueryResult};
+use sea_orm_migration::SchemaManager;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::cursor::{Cursor, Place, filter_hash};
+use crate::error::Error;
+use crate::{Store, Tx};
+
+/// How many changes one page holds at most.
+pub const PAGE: u64 = 1000;
+/// How long a stream lasts before it is ended with `STREAM_AGED`.
+pub const MAX_AGE: Duration = Duration::from_secs(30 * 60);
+
+/// What happened to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// The resource is now as the change says.
+    Upserted,
+    /// The resource is gone.
+    Deleted,
+}
+
+/// One change to append.
+#[derive(Clone, Debug)]
+pub struct NewChange<'a> {
+    /// The account.
+    pub account: &'a AccountId,
+    /// The service's number for the kind of resource.
+    pub kind: u8,
+    /// The resource's id.
+    pub resource: &'a str,
+    /// What happened.
+    pub op: Op,
+    /// The resource's version after it.
+    pub version: i64,
+    /// When, by the clock of the statement.
+    pub time: Timestamp,
+    /// Who did it: kind and id.
+    pub actor: (i32, &'a str),
+    /// The request that did it; absent for background work.
+    pub request: Option<RequestId>,
+    /// The paths that changed, separated by spaces.
+    pub changed_paths: &'a str,
+    /// The changed attributes before, as JSON text; empty for a new resource.
+    pub before: &'a str,
+    /// The whole resource after, as the service's own text.
+    pub after: &'a str,
+}
+
+/// One change as it was read.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Its position; `None` for a row of the snapshot.
+    pub position: Option<i64>,
+    /// The account.
+    pub account: AccountId,
+    /// The service's number for the kind of resource.
+    pub kind: u8,
+    /// The resource's id.
+    pub resource: String,
+    /// What happened.
+    pub op: Op,
+    /// The resource's version after it.
+    pub version: i64,
+    /// When.
+    pub time: Timestamp,
+    /// Who did it: kind and id.
+    pub actor: (i32, String),
+    /// The request that did it.
+    pub request: Option<RequestId>,
+    /// The paths that changed, separated by spaces.
+    pub changed_paths: String,
+    /// The changed attributes before, as JSON text.
+    pub before: String,
+    /// The whole resource after.
+    pub after: String,
+}
+
+fn name(text: &'static str) -> Alias {
+    Alias::new(text)
+}
+
+/// Creates the table and its index; called from a service's first migration.
+///
+/// # Errors
+/// What the database says.
+pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let text = |column: &'static str| ColumnDef::new(name(column)).text().not_null().to_owned();
+    let number = |column: &'static str| {
+        ColumnDef::new(name(column))
+            .big_integer()
+            .not_null()
+            .to_owned()
+    };
+    let mut table = sea_orm_migration::prelude::Table::create();
+    table
+        .table(name("changes"))
+        .col(
+            ColumnDef::new(name("seq"))
+                .big_integer()
+                .not_null()
+                .auto_increment()
+                .primary_key(),
+        )
+        .col(&mut text("account_id"))
+        .col(&mut number("kind"))
+        .col(&mut text("resource_id"))
+        .col(&mut number("op"))
+        .col(&mut number("version"))
+        .col(&mut text("time"))
+        .col(&mut number("actor_kind"))
+        .col(&mut text("actor_id"))
+        .col(ColumnDef::new(name("request_id")).uuid())
+        .col(&mut text("changed_paths"))
+        .col(&mut text("before"))
+        .col(&mut text("after"));
+    manager.create_table(table).await?;
+    let mut index = Index::create();
+    index
+        .name("changes_account")
+        .table(name("changes"))
+        .col(name("account_id"))
+        .col(name("seq"));
+    manager.create_index(index).await
+}
+
+/// Appends a change and returns its position, which the row of the resource must store too.
+///
+/// # Errors
+/// What the database says.
+pub async fn append(tx: &Tx, change: NewChange<'_>) -> Result<i64, Error> {
+    let values = vec![
+        change.account.as_str().into(),
+        i64::from(change.kind).into(),
+        change.resource.into(),
+        i64::from(change.op == Op::Deleted).into(),
+        change.version.into(),
+        change.time.to_rfc3339_micros().into(),
+        i64::from(change.actor.0).into(),
+        change.actor.1.into(),
+        change.request.map(RequestId::to_uuid).into(),
+        change.changed_paths.into(),
+        change.before.into(),
+        change.after.into(),
+    ];
+    let statement = sea_orm::Statement::from_sql_and_values(
+        tx.get_database_backend(),
+        "INSERT INTO changes (account_id, kind, resource_id, op, version, time, actor_kind, \
+         actor_id, request_id, changed_paths, before, after) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING seq",
+        values,
+    );
+    let row = tx
+        .query_one_raw(statement)
+        .await?
+        .ok_or(Error::Corrupt("position"))?;
+    Ok(row.try_get("", "seq")?)
+}
+
+/// The position of the newest change; 0 in an empty feed.
+///
+/// # Errors
+/// What the database says.
+pub async fn last_position(db: &impl ConnectionTrait) -> Result<i64, Error> {
+    let mut query = Query::select();
+    query
+        .expr_as(Expr::col(name("seq")).max(), name("last"))
+        .from(name("changes"));
+    let row = db.query_one(&query).await?;
+    Ok(row
+        .map(|row| row.try_get::<Option<i64>>("", "last"))
+        .transpose()?
+        .flatten()
+        .unwrap_or(0))
+}
+
+/// Reads changes after `after` up to `until`, at most [`PAGE`] of them.
+///
+/// # Errors
+/// What the database says.
+pub async fn read(
+    db: &impl ConnectionTrait,
+    account: Option<&AccountId>,
+    kinds: &[u8],
+    after: i64,
+    until: i64,
+) -> Result<Vec<Change>, Error> {
+    let mut query = Query::select();
+    query
+        .columns(
+            [
+                "seq",
+                "account_id",
+                "kind",
+                "resource_id",
+                "op",
+                "version",
+                "time",
+                "actor_kind",
+                "actor_id",
+                "request_id",
+                "changed_paths",
+                "before",
+                "after",
+            ]
+            .map(name),
+        )
+        .from(name("changes"))
+        .and_where(Expr::col(name("seq")).gt(after))
+        .and_where(Expr::col(name("seq")).lte(until))
+        .and_where(Expr::col(name("kind")).is_in(kinds.iter().map(|kind| i64::from(*kind))))
+        .order_by(name("seq"), Order::Asc)
+        .limit(PAGE);
+    if let Some(account) = account {
+        query.and_where(Expr::col(name("account_id")).eq(account.as_str()));
+    }
+    db.query_all(&query).await?.iter().map(change).collect()
+}
+
+fn change(row: &QueryResult) -> Result<Change, Error> {
+    let text = |column| row.try_get::<String>("", column);
+    let number = |column| row.try_get::<i64>("", column);
+    Ok(Change {
+        position: Some(number("seq")?),
+        account: AccountId::parse(&text("account_id")?)
+            .map_err(|_| Error::Corrupt("account id"))?,
+        kind: u8::try_from(number("kind")?).map_err(|_| Error::Corrupt("kind"))?,
+        resource: text("resource_id")?,
+        op: if number("op")? == 1 {
+            Op::Deleted
+        } else {
+            Op::Upserted
+        },
+        version: number("version")?,
+        time: Timestamp::parse(&text("time")?).ok_or(Error::Corrupt("time"))?,
+        actor: (
+            i32::try_from(number("actor_kind")?).map_err(|_| Error::Corrupt("actor"))?,
+            text("actor_id")?,
+        ),
+        request: row
+            .try_get::<Option<uuid::Uuid>>("", "request_id")?
+            .map(RequestId::from_uuid),
+        changed_paths: text("changed_paths")?,
+        before: text("before")?,
+        after: text("after")?,
+    })
+}
+
+/// Why a stream starts over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetCause {
+    /// There was no cursor.
+    First,
+    /// The feed was restored, or ends before the cursor.
+    Restored,
+    /// The cursor was made for other kinds or another account.
+    FilterChanged,
+}
+
+/// One message of a stream.
+#[derive(Clone, Debug)]
+pub enum Mark {
+    /// What follows is the whole state.
+    Reset(ResetCause),
+    /// A page of changes.
+    Changes {
+        /// The changes.
+        changes: Vec<Change>,
+        /// Where to resume.
+        cursor: String,
+        /// Whether they are state.
+        snapshot: bool,
+    },
+    /// Everything not mentioned since the reset is gone.
+    SnapshotEnd {
+        /// Where to resume.
+        cursor: String,
+    },
+    /// How far the stream is.
+    Progress {
+        /// Where to resume.
+        cursor: String,
+        /// Every change committed before this time has been sent.
+        through: Timestamp,
+    },
+}
+
+/// Why a stream ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The cursor is torn or of another feed.
+    #[error("the cursor is not one of this feed")]
+    InvalidCursor,
+    /// The stream has lasted [`MAX_AGE`].
+    #[error("the stream has run long enough: resume from its cursor")]
+    Aged,
+    /// Reading failed.
+    #[error(transparent)]
+    Storage(#[from] Error),
+}
+
+/// The state that a snapshot is made of.
+pub trait Rows: Send + Sync + 'static {
+    /// Up to [`PAGE`] rows of a kind, last changed at or before `position`, after `key` in key
+    /// order, each with its key. An empty page ends the kind.
+    fn page<'a>(
+        &'a self,
+        db: &'a DatabaseConnection,
+        kind: u8,
+        account: Option<&'a AccountId>,
+        key: &'a str,
+        position: i64,
+    ) -> BoxFuture<'a, Result<Vec<(String, Change)>, Error>>;
+}
+
+/// What a follower asks for.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// One account, or all.
+    pub account: Option<AccountId>,
+    /// The kinds, in the order in which the snapshot gives them.
+    pub kinds: Vec<u8>,
+    /// Where to go on; empty from the beginning.
+    pub cursor: String,
+    /// How often to say how far the stream is when nothing happens.
+    pub progress: Duration,
+}
+
+/// Streams a feed. The server reads as the receiver takes: one message waits at most.
+pub fn watch(
+    store: Store,
+    clock: Arc<dyn Clock>,
+    rows: Arc<dyn Rows>,
+    watch: Watch,
+) -> mpsc::Receiver<Result<Mark, WatchError>> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let stream = Stream {
+            store,
+            clock,
+            rows,
+            watch,
+            sender: sender.clone(),
+        };
+        let end = tokio::select! {
+            end = tokio::time::timeout(MAX_AGE, stream.run()) => end.unwrap_or(Err(WatchError::Aged)),
+            () = sender.closed() => return,
+        };
+        if let Err(error) = end {
+            drop(sender.send(Err(error)).await);
+        }
+    });
+    receiver
+}
+
+struct Stream {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    rows: Arc<dyn Rows>,
+    watch: Watch,
+    sender: mpsc::Sender<Result<Mark, WatchError>>,
+}
+
+impl Stream {
+    fn cursor(&self, place: Place) -> String {
+        let filter = filter_hash(
+            self.watch.account.as_ref().map(AccountId::as_str),
+            &self.watch.kinds,
+        );
+        Cursor {
+            epoch: self.store.epoch(),
+            filter,
+            place,
+        }
+        .to_text()
+    }
+
+    /// Where to begin, and whether a `Reset` goes first.
+    async fn start(&self) -> Result<(Place, Option<ResetCause>), WatchError> {
+        let last = self.store.last_position().await?;
+        let fresh = Place::Snapshot {
+            position: last,
+            kind: 0,
+            key: String::new(),
+        };
+        if self.watch.cursor.is_empty() {
+            return Ok((fresh, Some(ResetCause::First)));
+        }
+        let cursor = Cursor::parse(&self.watch.cursor).ok_or(WatchError::InvalidCursor)?;
+        let filter = filter_hash(
+            self.watch.account.as_ref().map(AccountId::as_str),
+            &self.watch.kinds,
+        );
+        let position = match &cursor.place {
+            Place::Snapshot { position, .. }
+            | Place::CatchUp { position }
+            | Place::Changes { position } => *position,
+        };
+        if cursor.epoch != self.store.epoch() || position > last {
+            Ok((fresh, Some(ResetCause::Restored)))
+        } else if cursor.filter != filter {
+            Ok((fresh, Some(ResetCause::FilterChanged)))
+        } else {
+            Ok((cursor.place, None))
+        }
+    }
+
+    /// Ends with `Ok` when nobody listens any more.
+    async fn run(self) -> Result<(), WatchError> {
+        let mut wake = self.store.wake();
+        let (mut place, reset) = self.start().await?;
+        if let Some(cause) = reset
+            && self.send(Mark::Reset(cause)).await.is_none()
+        {
+            return Ok(());
+        }
+        if let Place::Snapshot {
+            position,
+            kind,
+            key,
+        } = place
+        {
+            if self.snapshot(position, kind, key).await?.is_none() {
+                return Ok(());
+            }
+            place = Place::CatchUp { position };
+        }
+        let (mut position, mut in_snapshot) = match place {
+            Place::CatchUp { position } => (position, true),
+            Place::Changes { position } | Place::Snapshot { position, .. } => (position, false),
+        };
+        let mut said = None;
+        loop {
+            wake.mark_unchanged();
+            let through = self.clock.now();
+            let until = self.store.last_position().await?;
+            let Some(sent) = self.catch_up(&mut position, until, in_snapshot).await? else {
+                return Ok(());
+            };
+            if in_snapshot {
+                in_snapshot = false;
+                let cursor = self.cursor(Place::Changes { position });
+                if self.send(Mark::SnapshotEnd { cursor }).await.is_none() {
+                    return Ok(());
+                }
+            }
+            let due = said.is_none_or(|at: Instant| at.elapsed() >= self.watch.progress);
+            if sent || due {
+                let cursor = self.cursor(Place::Changes { position });
+                if self
+                    .send(Mark::Progress { cursor, through })
+                    .await
+                    .is_none()
+                {
+                    return Ok(());
+                }
+                said = Some(Instant::now());
+            }
+            // Whatever was committed since `mark_unchanged` ends this at once.
+            drop(tokio::time::timeout(self.watch.progress, wake.changed()).await);
+        }
+    }
+
+    /// Sends what remains of the snapshot; `None` when nobody listens any more.
+    async fn snapshot(
+        &self,
+        position: i64,
+        first: u8,
+        key: String,
+    ) -> Result<Option<()>, WatchError> {
+        let mut key = key;
+        for index in first.. {
+            let Some(kind) = self.watch.kinds.get(usize::from(index)) else {
+                break;
+            };
+            loop {
+                let account = self.watch.account.as_ref();
+                let page = self
+                    .rows
+                    .page(self.store.reader(), *kind, account, &key, position)
+                    .await?;
+                let Some((last, _)) = page.last() else { break };
+                key.clone_from(last);
+                let place = Place::Snapshot {
+                    position,
+                    kind: index,
+                    key: key.clone(),
+                };
+                let cursor = self.cursor(place);
+                let changes = page.into_iter().map(|(_, change)| change).collect();
+                if self
+                    .send(Mark::Changes {
+                        changes,
+                        cursor,
+                        snapshot: true,
+                    })
+                    .await
+                    .is_none()
+                {
+                    return Ok(None);
+                }
+            }
+            key.clear();
+        }
+        Ok(Some(()))
+    }
+
+    /// Sends the changes up to `until`; whether there were any, or `None` when nobody listens.
+    async fn catch_up(
+        &self,
+        position: &mut i64,
+        until: i64,
+        in_snapshot: bool,
+    ) -> Result<Option<bool>, WatchError> {
+        let mut sent = false;
+        while *position < until {
+            let account = self.watch.account.as_ref();
+            let changes = read(
+                self.store.reader(),
+                account,
+                &self.watch.kinds,
+                *position,
+                until,
+            )
+            .await?;
+            let full = changes.len() as u64 == PAGE;
+            let last = changes.last().and_then(|change| change.position);
+            *position = if full { last.unwrap_or(until) } else { until };
+            if changes.is_empty() {
+                continue;
+            }
+            sent = true;
+            let place = if in_snapshot {
+                Place::CatchUp {
+                    position: *position,
+                }
+            } else {
+                Place::Changes {
+                    position: *position,
+                }
+            };
+            let cursor = self.cursor(place);
+            if self
+                .send(Mark::Changes {
+                    changes,
+                    cursor,
+                    snapshot: false,
+                })
+                .await
+                .is_none()
+            {
+                return Ok(None);
+            }
+        }
+        Ok(Some(sent))
+    }
+
+    async fn send(&self, mark: Mark) -> Option<()> {
+        self.sender.send(Ok(mark)).await.ok()
+    }
+}
