@@ -1,1 +1,93 @@
-//! To be written.
+//! User provisioning: accounts, connections and their tokens, users, and the feed of all three.
+//!
+//! Okta reaches it through the gateway (`rollcall.scim.v1`), the product through
+//! `rollcall.provisioning.v1`. What decides is in [`account`], [`connection`] and [`user`], pure;
+//! SQL is in `store`, gRPC in `grpc`. Verified domains come by following verification's feed
+//! ([`domains`]), so that Okta gets its answers while verification is away (D-06).
+
+pub mod account;
+pub mod connection;
+pub mod domains;
+mod error;
+mod grpc;
+pub mod store;
+pub mod user;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use rollcall_rpc::Backend;
+use rollcall_store::{Store, TokenKey};
+use rollcall_types::{Clock, Entropy, IdSource};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+pub use error::Error;
+
+/// The settings of the service.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Plan keys that make an account eligible; a leading `*` stands for any beginning.
+    pub eligible_subscriptions: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { eligible_subscriptions: vec!["*-enterprise".to_owned()] }
+    }
+}
+
+/// What the service needs from outside.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+    /// New ids.
+    pub ids: Arc<IdSource>,
+    /// Seals change tokens.
+    pub token_key: Arc<TokenKey>,
+    /// The service whose feed of domains is followed.
+    pub verification: Backend,
+    /// Ends the background tasks.
+    pub stop: CancellationToken,
+}
+
+/// The service, ready to be served.
+pub struct Service {
+    /// Its gRPC services.
+    pub routes: Routes,
+    /// Its background tasks; each ends on [`Deps::stop`].
+    pub tasks: Vec<BoxFuture<'static, ()>>,
+    /// Its database, to be closed last.
+    pub store: Store,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// What every handler and task of the service shares.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) deps: Deps,
+    pub(crate) store: Store,
+    pub(crate) tokens: connection::TokenCache,
+}
+
+/// Opens the database at `path` and builds the service on it.
+///
+/// # Errors
+/// When the database can't be opened or its schema brought up to date.
+pub async fn build(path: &Path, config: Config, deps: Deps) -> Result<Service, Error> {
+    let store = Store::open::<store::Migrator>(path, deps.entropy.as_ref()).await?;
+    let tokens = connection::TokenCache::default();
+    let shared = Arc::new(Shared { config, deps, store: store.clone(), tokens });
+    let tasks = domains::tasks(&shared);
+    Ok(Service { routes: grpc::routes(&shared), tasks, store })
+}

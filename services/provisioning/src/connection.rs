@@ -1,0 +1,204 @@
+//! Connections and their static bearer tokens (C-02 to C-04).
+
+use std::time::Duration;
+
+use moka::sync::Cache;
+use rollcall_types::credential::SecretHash;
+use rollcall_types::{AccountId, ConnectionId, Credential, Timestamp, TokenId};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// How long a token lives if nothing else was said.
+pub const DEFAULT_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// How long a token may live (SEC-TOK-03).
+pub const LONGEST_LIFE: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
+/// How far in the future a revocation may lie (SEC-TOK-04).
+pub const LONGEST_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How many tokens of a connection live at once (SEC-TOK-04).
+pub const LIVE_TOKENS: usize = 2;
+/// How long ended tokens are listed.
+pub const LISTED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// How long a read may trust a token that was looked up (SEC-TOK-06).
+const CACHED: Duration = Duration::from_secs(5);
+
+/// An installed connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// When it was installed.
+    pub installed: Timestamp,
+    /// Rises by one a change.
+    pub version: i64,
+}
+
+/// A token, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its id.
+    pub id: TokenId,
+    /// The connection that it opens.
+    pub connection: ConnectionId,
+    /// What its creator called it.
+    pub label: String,
+    /// The caller that made it.
+    pub creator: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it expires by itself.
+    pub expires: Timestamp,
+    /// When it was or will be revoked.
+    pub ends: Option<Timestamp>,
+}
+
+impl Token {
+    /// Whether the token opens anything at `now`.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now < self.end()
+    }
+
+    /// The moment from which it opens nothing.
+    #[must_use]
+    pub fn end(&self) -> Timestamp {
+        self.ends.map_or(self.expires, |ends| ends.min(self.expires))
+    }
+
+    /// The end that `RevokeToken` gives it; `None` if it stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidField`] for a time beyond 30 days, or after the end that it has.
+    pub fn revoke(&self, at: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+        if !self.is_live(now) {
+            return Ok(None);
+        }
+        let at = at.unwrap_or(now).max(now);
+        if at > now.plus(LONGEST_OVERLAP) {
+            return Err(Error::field("end_time", "at most 30 days from now"));
+        }
+        if at > self.end() {
+            return Err(Error::field("end_time", "an end may be brought forward, not back"));
+        }
+        Ok((self.ends != Some(at)).then_some(at))
+    }
+}
+
+/// The end of a new token.
+///
+/// # Errors
+/// [`Error::InvalidField`] for a time that is past or more than two years away (SEC-TOK-03).
+pub fn expiry(asked: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Error> {
+    match asked {
+        None => Ok(now.plus(DEFAULT_LIFE)),
+        Some(at) if at <= now => Err(Error::field("expire_time", "must be in the future")),
+        Some(at) if at > now.plus(LONGEST_LIFE) => {
+            Err(Error::field("expire_time", "at most two years from now"))
+        }
+        Some(at) => Ok(at),
+    }
+}
+
+/// Whom a credential speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The account.
+    pub account: AccountId,
+    /// Its connection.
+    pub connection: ConnectionId,
+}
+
+/// A token as it was looked up, with what it must present.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Whom it speaks for.
+    pub principal: Principal,
+    /// The hash of its secret.
+    pub hash: SecretHash,
+    /// The moment from which it opens nothing.
+    pub end: Timestamp,
+}
+
+impl Known {
+    /// Whether `credential` is this token and lives. Unknown, expired and revoked look alike.
+    #[must_use]
+    pub fn admits(&self, credential: &Credential, now: Timestamp) -> Option<Principal> {
+        (self.hash == credential.secret_hash() && now < self.end).then(|| self.principal.clone())
+    }
+}
+
+/// Tokens that reads have looked up, for at most five seconds. Only found ones are kept, so that
+/// guesses fill nothing.
+#[derive(Clone, Debug)]
+pub struct TokenCache(Cache<TokenId, Known>);
+
+impl Default for TokenCache {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(10_000).time_to_live(CACHED).build())
+    }
+}
+
+impl TokenCache {
+    /// The token, if it was looked up within five seconds.
+    #[must_use]
+    pub fn get(&self, id: TokenId) -> Option<Known> {
+        self.0.get(&id)
+    }
+
+    /// Keeps a token that was looked up.
+    pub fn put(&self, id: TokenId, known: Known) {
+        self.0.insert(id, known);
+    }
+
+    /// Forgets a token at once, on the replica that revoked it (C-03).
+    pub fn forget(&self, id: TokenId) {
+        self.0.invalidate(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rollcall_types::{Clock, SystemClock};
+
+    use super::*;
+
+    fn token(now: Timestamp) -> Token {
+        let id = "0193a1b2-0000-7000-8000-00000000000a";
+        Token {
+            id: id.parse().unwrap(),
+            connection: id.parse().unwrap(),
+            label: "okta".to_owned(),
+            creator: "dev".to_owned(),
+            created: now,
+            expires: now.plus(DEFAULT_LIFE),
+            ends: None,
+        }
+    }
+
+    #[test] // rule: SEC-TOK-03 (part)
+    fn a_token_always_ends_and_opens_nothing_from_then_on() {
+        let now = SystemClock.now();
+        let token = token(now);
+        assert!(token.is_live(now));
+        assert!(!token.is_live(token.expires));
+
+        assert_eq!(expiry(None, now).unwrap(), now.plus(DEFAULT_LIFE));
+        assert!(expiry(Some(now), now).is_err());
+        assert!(expiry(Some(now.plus(LONGEST_LIFE + Duration::from_secs(1))), now).is_err());
+    }
+
+    #[test] // rule: C-03 (part)
+    fn an_end_may_be_brought_forward_not_back() {
+        let now = SystemClock.now();
+        let hour = Duration::from_hours(1);
+        let mut token = token(now);
+
+        token.ends = token.revoke(Some(now.plus(hour)), now).unwrap();
+
+        assert!(token.is_live(now) && !token.is_live(now.plus(hour)));
+        assert!(token.revoke(Some(now.plus(2 * hour)), now).is_err());
+        assert_eq!(token.revoke(None, now).unwrap(), Some(now));
+        assert_eq!(token.revoke(None, now.plus(hour)).unwrap(), None, "ended: stays as it is");
+        assert!(token.revoke(Some(now.plus(LONGEST_OVERLAP + hour)), now).is_err());
+    }
+}

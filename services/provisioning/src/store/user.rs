@@ -1,0 +1,437 @@
+//! Users: raw statements, since these are the hot paths (an ActiveModel costs twice the whole
+//! statement).
+
+use rollcall_scim::{self as scim, Filter};
+use rollcall_store::feed::{self, NewChange, Op};
+use rollcall_store::{Error, Tx};
+use rollcall_types::{AccountId, ConnectionId, DomainName, Timestamp, UserId, fold};
+use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::filter::{self, Condition};
+use super::{Origin, kind, record};
+use crate::user::{User, changed_paths};
+
+const COLUMNS: &str = "u.account_id, u.user_id, u.external_id, u.roles, u.active, u.admitted, \
+     u.since, u.connection_id, u.version, u.created, u.updated, u.document";
+
+/// A user as the gateway needs it: the document passes unread.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The id.
+    pub id: UserId,
+    /// The SCIM JSON without what is stored beside it.
+    pub document: String,
+    /// The externalId.
+    pub external_id: Option<String>,
+    /// The roles as JSON text.
+    pub roles: Option<String>,
+    /// Whether the user may have access.
+    pub active: bool,
+    /// Whether a verified domain vouches for it.
+    pub admitted: bool,
+    /// Since when its access state is what it is.
+    pub since: Timestamp,
+    /// The connection that last wrote it.
+    pub connection: Option<ConnectionId>,
+    /// Rises by one a change.
+    pub version: i64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it last changed.
+    pub updated: Timestamp,
+}
+
+impl Row {
+    /// The user, its document decoded.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a document that is none.
+    pub fn decode(self, account: &AccountId) -> Result<User, Error> {
+        let document = record::from_text(&self.document, "user")?;
+        let mut attributes =
+            scim::User::from_document(document).map_err(|_| Error::Corrupt("user"))?;
+        attributes.external_id = self.external_id;
+        attributes.roles =
+            self.roles.as_deref().map(|roles| record::from_text(roles, "roles")).transpose()?;
+        Ok(User {
+            account: account.clone(),
+            id: self.id,
+            attributes,
+            active: self.active,
+            admitted: self.admitted,
+            since: self.since,
+            connection: self.connection,
+            version: self.version,
+            created: self.created,
+            updated: self.updated,
+        })
+    }
+}
+
+fn read(row: &QueryResult) -> Result<Row, Error> {
+    let time = |column: &str| {
+        let text: String = row.try_get("", column)?;
+        Timestamp::parse(&text).ok_or(Error::Corrupt("time"))
+    };
+    Ok(Row {
+        id: UserId::from_uuid(row.try_get::<Uuid>("", "user_id")?),
+        document: row.try_get("", "document")?,
+        external_id: row.try_get("", "external_id")?,
+        roles: row.try_get("", "roles")?,
+        active: row.try_get("", "active")?,
+        admitted: row.try_get("", "admitted")?,
+        since: time("since")?,
+        connection: row
+            .try_get::<Option<Uuid>>("", "connection_id")?
+            .map(ConnectionId::from_uuid),
+        version: row.try_get("", "version")?,
+        created: time("created")?,
+        updated: time("updated")?,
+    })
+}
+
+fn statement(db: &impl ConnectionTrait, sql: String, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+}
+
+/// One user of the account.
+///
+/// # Errors
+/// What the database says.
+pub async fn find(
+    db: &impl ConnectionTrait,
+    account: &AccountId,
+    id: UserId,
+) -> Result<Option<Row>, Error> {
+    let query = statement(
+        db,
+        format!("SELECT {COLUMNS} FROM users u WHERE u.account_id = $1 AND u.user_id = $2"),
+        vec![account.as_str().into(), id.to_uuid().into()],
+    );
+    db.query_one_raw(query).await?.as_ref().map(read).transpose()
+}
+
+/// How a user may be asked for, beside its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// By userName, compared folded.
+    UserName(String),
+    /// By primary email, compared folded.
+    Email(String),
+    /// By externalId, compared exactly.
+    ExternalId(String),
+}
+
+/// The users that a key names: at most one, but for emails.
+///
+/// # Errors
+/// What the database says.
+pub async fn find_by(
+    db: &impl ConnectionTrait,
+    account: &AccountId,
+    key: &Key,
+) -> Result<Vec<Row>, Error> {
+    let (column, value) = match key {
+        Key::UserName(name) => ("user_name_folded", fold::fold(name)),
+        Key::Email(email) => ("email_folded", fold::fold(email)),
+        Key::ExternalId(id) => ("external_id", id.clone()),
+    };
+    let query = statement(
+        db,
+        format!(
+            "SELECT {COLUMNS} FROM users u WHERE u.account_id = $1 AND u.{column} = $2 \
+             ORDER BY u.user_id LIMIT 11"
+        ),
+        vec![account.as_str().into(), value.into()],
+    );
+    db.query_all_raw(query).await?.iter().map(read).collect()
+}
+
+/// Which page of a list.
+#[derive(Clone, Copy, Debug)]
+pub enum Slice {
+    /// From the first result, skipping some.
+    Skip(u64),
+    /// After a user.
+    After(Uuid),
+}
+
+/// Users in order of their creation.
+///
+/// # Errors
+/// `None` for a filter that is not offered; else what the database says.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    account: &AccountId,
+    condition: &Condition,
+    slice: Slice,
+    limit: u64,
+) -> Result<Vec<Row>, Error> {
+    let mut values: Vec<Value> = vec![account.as_str().into()];
+    let mut wanted = condition.sql(&mut values);
+    let mut skip = String::new();
+    match slice {
+        Slice::Skip(count) => skip = format!(" OFFSET {count}"),
+        Slice::After(id) => {
+            values.push(id.into());
+            wanted.push_str(&format!(" AND u.user_id > ${}", values.len()));
+        }
+    }
+    // The page is found on the key's index alone; only its rows are read.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM users u WHERE u.account_id = $1 AND u.user_id IN \
+         (SELECT u.user_id FROM users u WHERE u.account_id = $1{wanted} \
+         ORDER BY u.user_id LIMIT {limit}{skip}) ORDER BY u.user_id"
+    );
+    db.query_all_raw(statement(db, sql, values)).await?.iter().map(read).collect()
+}
+
+/// How many users match.
+///
+/// # Errors
+/// What the database says.
+pub async fn count(
+    db: &impl ConnectionTrait,
+    account: &AccountId,
+    condition: &Condition,
+) -> Result<i64, Error> {
+    let mut values: Vec<Value> = vec![account.as_str().into()];
+    let sql = if condition.is_everything() {
+        "SELECT users AS n FROM user_counts WHERE account_id = $1".to_owned()
+    } else {
+        let wanted = condition.sql(&mut values);
+        format!("SELECT COUNT(*) AS n FROM users u WHERE u.account_id = $1{wanted}")
+    };
+    let row = db.query_one_raw(statement(db, sql, values)).await?;
+    Ok(row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or(0))
+}
+
+/// Compiles a filter; see [`filter`].
+///
+/// # Errors
+/// `invalidFilter` for what this release does not offer.
+pub fn compile(filter: Option<&Filter>) -> Result<Condition, scim::Error> {
+    filter::compile(filter)
+}
+
+/// Begins the count of an account's users.
+pub(super) async fn begin_count(tx: &Tx, account: &AccountId) -> Result<(), Error> {
+    let sql = "INSERT INTO user_counts (account_id, users) VALUES ($1, 0)".to_owned();
+    tx.execute_raw(statement(tx, sql, vec![account.as_str().into()])).await?;
+    Ok(())
+}
+
+async fn count_by(tx: &Tx, account: &AccountId, delta: i64) -> Result<(), Error> {
+    let sql = "UPDATE user_counts SET users = users + $2 WHERE account_id = $1".to_owned();
+    tx.execute_raw(statement(tx, sql, vec![account.as_str().into(), delta.into()])).await?;
+    Ok(())
+}
+
+/// Stores a new user and its change; the change's position.
+///
+/// # Errors
+/// What the database says; a unique violation for a taken userName or externalId.
+pub async fn insert(tx: &Tx, user: &User, origin: &Origin) -> Result<i64, Error> {
+    let position = append(tx, None, user, origin).await?;
+    let mut values = row_values(user, position)?;
+    values.push(user.created.to_rfc3339_micros().into());
+    let sql = "INSERT INTO users (account_id, user_id, user_name_folded, email_folded, \
+               email_type_folded, email_domain, external_id, roles, active_sent, active, admitted, \
+               since, connection_id, version, updated, change_seq, document, created) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+               $18)";
+    tx.execute_raw(statement(tx, sql.to_owned(), values)).await?;
+    insert_emails(tx, user).await?;
+    count_by(tx, &user.account, 1).await?;
+    Ok(position)
+}
+
+/// Stores a changed user and its change; the change's position.
+///
+/// # Errors
+/// What the database says; a unique violation for a taken userName or externalId;
+/// [`Error::TryAgain`] if the row is no longer the one that was read.
+pub async fn update(tx: &Tx, before: &User, after: &User, origin: &Origin) -> Result<i64, Error> {
+    let position = append(tx, Some(before), after, origin).await?;
+    let mut values = row_values(after, position)?;
+    values.push(before.version.into());
+    let sql = "UPDATE users SET user_name_folded = $3, email_folded = $4, email_type_folded = $5, \
+               email_domain = $6, external_id = $7, roles = $8, active_sent = $9, active = $10, \
+               admitted = $11, since = $12, connection_id = $13, version = $14, updated = $15, \
+               change_seq = $16, document = $17 \
+               WHERE account_id = $1 AND user_id = $2 AND version = $18";
+    let done = tx.execute_raw(statement(tx, sql.to_owned(), values)).await?;
+    if done.rows_affected() != 1 {
+        return Err(Error::TryAgain("the user changed meanwhile".to_owned()));
+    }
+    if before.attributes.emails != after.attributes.emails {
+        delete_emails(tx, after).await?;
+        insert_emails(tx, after).await?;
+    }
+    Ok(position)
+}
+
+/// Deletes a user; the position of its change.
+///
+/// # Errors
+/// What the database says.
+pub async fn delete(tx: &Tx, user: &User, origin: &Origin) -> Result<i64, Error> {
+    let change = NewChange {
+        account: &user.account,
+        kind: kind::USER,
+        resource: &user.id.to_string(),
+        op: Op::Deleted,
+        version: user.version + 1,
+        time: origin.time,
+        actor: (origin.actor.kind, &origin.actor.id),
+        request: origin.request,
+        changed_paths: "",
+        before: &record::user_to_text(user)?,
+        after: "",
+    };
+    let position = feed::append(tx, change).await?;
+    delete_emails(tx, user).await?;
+    let sql = "DELETE FROM users WHERE account_id = $1 AND user_id = $2".to_owned();
+    let values = vec![user.account.as_str().into(), user.id.to_uuid().into()];
+    tx.execute_raw(statement(tx, sql, values)).await?;
+    count_by(tx, &user.account, -1).await?;
+    Ok(position)
+}
+
+async fn append(
+    tx: &Tx,
+    before: Option<&User>,
+    after: &User,
+    origin: &Origin,
+) -> Result<i64, Error> {
+    let (paths, old) = changed_paths(before, after);
+    let change = NewChange {
+        account: &after.account,
+        kind: kind::USER,
+        resource: &after.id.to_string(),
+        op: Op::Upserted,
+        version: after.version,
+        time: origin.time,
+        actor: (origin.actor.kind, &origin.actor.id),
+        request: origin.request,
+        changed_paths: &paths.join(" "),
+        before: &old,
+        after: &record::user_to_text(after)?,
+    };
+    feed::append(tx, change).await
+}
+
+/// The columns of a row, `$1` to `$17`.
+fn row_values(user: &User, position: i64) -> Result<Vec<Value>, Error> {
+    let attributes = &user.attributes;
+    let email = primary(attributes);
+    let roles = attributes.roles.as_ref().map(record::to_text).transpose()?;
+    Ok(vec![
+        user.account.as_str().into(),
+        user.id.to_uuid().into(),
+        fold::fold(&attributes.user_name).into(),
+        email.map(|email| fold::fold(&email.value)).into(),
+        email.and_then(|email| email.type_.as_deref()).map(fold::fold).into(),
+        user.email_domain().map(|domain| domain.to_string()).into(),
+        attributes.external_id.clone().into(),
+        roles.into(),
+        attributes.active.into(),
+        user.active.into(),
+        user.admitted.into(),
+        user.since.to_rfc3339_micros().into(),
+        user.connection.map(ConnectionId::to_uuid).into(),
+        user.version.into(),
+        user.updated.to_rfc3339_micros().into(),
+        position.into(),
+        document(attributes).into(),
+    ])
+}
+
+/// The stored text: the canonical document, with the URN of the access extension among its
+/// schemas, since the gateway adds that object to every answer (U-10).
+fn document(attributes: &scim::User) -> String {
+    let mut document = attributes.to_document();
+    if let Some(serde_json::Value::Array(schemas)) = document.get_mut("schemas") {
+        schemas.push(scim::schema::ACCESS.into());
+    }
+    serde_json::Value::Object(document).to_string()
+}
+
+fn primary(attributes: &scim::User) -> Option<&scim::MultiValue> {
+    let mut emails = attributes.emails.iter();
+    emails.find(|email| email.primary == Some(true)).or_else(|| attributes.emails.first())
+}
+
+/// Further addresses than the primary one are rows of their own (rare).
+async fn insert_emails(tx: &Tx, user: &User) -> Result<(), Error> {
+    let first = primary(&user.attributes).map(std::ptr::from_ref);
+    let emails = user.attributes.emails.iter().enumerate();
+    for (position, email) in emails.filter(|(_, email)| Some(std::ptr::from_ref(*email)) != first) {
+        let sql = "INSERT INTO user_emails (account_id, user_id, position, value_folded, \
+                   type_folded) VALUES ($1, $2, $3, $4, $5)";
+        let values = vec![
+            user.account.as_str().into(),
+            user.id.to_uuid().into(),
+            i64::try_from(position).unwrap_or(i64::MAX).into(),
+            fold::fold(&email.value).into(),
+            email.type_.as_deref().map(fold::fold).into(),
+        ];
+        tx.execute_raw(statement(tx, sql.to_owned(), values)).await?;
+    }
+    Ok(())
+}
+
+async fn delete_emails(tx: &Tx, user: &User) -> Result<(), Error> {
+    let sql = "DELETE FROM user_emails WHERE account_id = $1 AND user_id = $2".to_owned();
+    let values = vec![user.account.as_str().into(), user.id.to_uuid().into()];
+    tx.execute_raw(statement(tx, sql, values)).await?;
+    Ok(())
+}
+
+/// Held users of a domain in the order in which they came.
+///
+/// # Errors
+/// What the database says.
+pub async fn held(
+    db: &impl ConnectionTrait,
+    account: &AccountId,
+    domain: &DomainName,
+    limit: u64,
+) -> Result<Vec<User>, Error> {
+    let query = statement(
+        db,
+        format!(
+            "SELECT {COLUMNS} FROM users u WHERE u.account_id = $1 AND u.email_domain = $2 \
+             AND u.admitted = FALSE ORDER BY u.user_id LIMIT {limit}"
+        ),
+        vec![account.as_str().into(), domain.as_str().into()],
+    );
+    let rows = db.query_all_raw(query).await?;
+    rows.iter().map(|row| read(row)?.decode(account)).collect()
+}
+
+/// The users of a snapshot.
+pub(super) async fn snapshot(
+    db: &impl ConnectionTrait,
+    only: Option<&AccountId>,
+    after: (&str, Uuid),
+    position: i64,
+) -> Result<Vec<User>, Error> {
+    let filter = if only.is_some() { "AND u.account_id = $4" } else { "" };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM users u WHERE (u.account_id, u.user_id) > ($1, $2) \
+         AND u.change_seq <= $3 {filter} ORDER BY u.account_id, u.user_id LIMIT {}",
+        feed::PAGE
+    );
+    let mut values: Vec<Value> = vec![after.0.into(), after.1.into(), position.into()];
+    values.extend(only.map(|account| account.as_str().into()));
+    let rows = db.query_all_raw(statement(db, sql, values)).await?;
+    rows.iter()
+        .map(|row| {
+            let account: String = row.try_get("", "account_id")?;
+            let account = AccountId::parse(&account).map_err(|_| Error::Corrupt("account id"))?;
+            read(row)?.decode(&account)
+        })
+        .collect()
+}
