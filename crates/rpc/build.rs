@@ -13,9 +13,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={PROTO}");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut compiler = protox::Compiler::new([PROTO])?;
-    compiler.include_source_info(true).include_imports(true).open_files(files(Path::new(PROTO))?)?;
-    fs::write(out.join("rollcall.bin"), compiler.encode_file_descriptor_set())?;
-    fs::write(out.join("access.rs"), access_table(&compiler.descriptor_pool())?)?;
+    compiler
+        .include_source_info(true)
+        .include_imports(true)
+        .open_files(files(Path::new(PROTO))?)?;
+    fs::write(
+        out.join("rollcall.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+    fs::write(
+        out.join("access.rs"),
+        access_table(&compiler.descriptor_pool())?,
+    )?;
     let mut config = prost_build::Config::new();
     config.btree_map(["."]);
     config.format(false);
@@ -56,9 +65,13 @@ fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
             }
             let rule = options.get_extension(&access).into_owned();
             let rule = rule.as_message().ok_or("access is a message")?;
-            let scope = rule.get_field_by_name("scope").ok_or("access has a scope")?;
+            let scope = rule
+                .get_field_by_name("scope")
+                .ok_or("access has a scope")?;
             let scope = scope.as_str().unwrap_or_default().to_owned();
-            let callers = rule.get_field_by_name("callers").ok_or("access has callers")?;
+            let callers = rule
+                .get_field_by_name("callers")
+                .ok_or("access has callers")?;
             let callers: Vec<String> = callers
                 .as_list()
                 .unwrap_or_default()
@@ -73,7 +86,10 @@ fn access_table(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     rows.sort();
     let mut text = String::from("const METHODS: &[Method] = &[\n");
     for (path, callers, scope) in rows {
-        writeln!(text, "Method {{ path: {path:?}, callers: &[{callers}], scope: {scope:?} }},")?;
+        writeln!(
+            text,
+            "Method {{ path: {path:?}, callers: &[{callers}], scope: {scope:?} }},"
+        )?;
     }
     text.push_str("];\n");
     Ok(text)

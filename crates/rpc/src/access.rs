@@ -16,7 +16,10 @@ include!(concat!(env!("OUT_DIR"), "/access.rs"));
 /// The rule of the method with that path; `None` for a path that is no method of ours.
 #[must_use]
 pub fn find(path: &str) -> Option<&'static Method> {
-    METHODS.binary_search_by(|method| method.path.cmp(path)).ok().and_then(|at| METHODS.get(at))
+    METHODS
+        .binary_search_by(|method| method.path.cmp(path))
+        .ok()
+        .and_then(|at| METHODS.get(at))
 }
 
 /// Every method, sorted by path.

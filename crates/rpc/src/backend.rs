@@ -58,7 +58,9 @@ pub struct Backend {
 
 impl std::fmt::Debug for Backend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Backend").field("gate", &self.gate).finish_non_exhaustive()
+        f.debug_struct("Backend")
+            .field("gate", &self.gate)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,7 +83,12 @@ impl Backend {
         let authorization = HeaderValue::from_str(&format!("Bearer {token}"));
         let mut authorization = authorization.unwrap_or(HeaderValue::from_static("Bearer"));
         authorization.set_sensitive(true);
-        Self { inner, gate: Gate::default(), authorization, default: Duration::from_secs(10) }
+        Self {
+            inner,
+            gate: Gate::default(),
+            authorization,
+            default: Duration::from_secs(10),
+        }
     }
 
     /// The gate of this back end; its clones share it.
@@ -105,18 +112,26 @@ impl Service<Request<Body>> for Backend {
             let failure = Failure::try_again("the service is away");
             return Box::pin(async move { Ok(Status::from(failure).into_http()) });
         }
-        request.headers_mut().insert(http::header::AUTHORIZATION, self.authorization.clone());
+        request
+            .headers_mut()
+            .insert(http::header::AUTHORIZATION, self.authorization.clone());
         let path = request.uri().path();
         let stream = deadline::default_for(path).is_none();
         let sent = deadline::read(request.headers());
-        let span = if stream { sent } else { Some(sent.unwrap_or(self.default)) };
+        let span = if stream {
+            sent
+        } else {
+            Some(sent.unwrap_or(self.default))
+        };
         if let Some(span) = span {
             deadline::write(request.headers_mut(), span);
         }
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            let Some(span) = span else { return inner.call(request).await };
+            let Some(span) = span else {
+                return inner.call(request).await;
+            };
             match tokio::time::timeout(span, inner.call(request)).await {
                 Ok(answer) => answer,
                 Err(_) => Ok(deadline::exceeded().into_http()),

@@ -32,7 +32,9 @@ impl Caller {
     /// Whether the caller may see the account.
     #[must_use]
     pub fn sees(&self, account: &AccountId) -> bool {
-        self.accounts.as_ref().is_none_or(|accounts| accounts.contains(account))
+        self.accounts
+            .as_ref()
+            .is_none_or(|accounts| accounts.contains(account))
     }
 
     /// The caller as the actor of a change.
@@ -43,7 +45,10 @@ impl Caller {
             CallerKind::Platform => ActorKind::Platform,
             _ => ActorKind::System,
         };
-        Actor { kind: kind.into(), id: self.name.to_string() }
+        Actor {
+            kind: kind.into(),
+            id: self.name.to_string(),
+        }
     }
 
     fn may(&self, method: &Method) -> Result<(), Failure> {
@@ -51,7 +56,10 @@ impl Caller {
             // Who has the scope `operate` may call every method that a platform may.
             (self.kind == CallerKind::Operator).then_some(CallerKind::Platform),
         );
-        if !kinds.into_iter().any(|kind| method.callers.contains(&kind.into())) {
+        if !kinds
+            .into_iter()
+            .any(|kind| method.callers.contains(&kind.into()))
+        {
             return Err(Failure::new(
                 Reason::CallerNotAllowed,
                 format!("a caller of this kind may not call {}", method.path),
@@ -68,7 +76,10 @@ impl Caller {
         }
         Err(Failure::new(
             Reason::ScopeMissing,
-            format!("{} needs the scope {scope:?}: ask the operator for it", method.path),
+            format!(
+                "{} needs the scope {scope:?}: ask the operator for it",
+                method.path
+            ),
         )
         .with("scope", scope)
         .with("method", method.path))
@@ -144,7 +155,9 @@ mod tests {
         callers.add("t0ken", caller);
         let mut headers = HeaderMap::new();
         headers.insert("authorization", "Bearer t0ken".parse().unwrap());
-        callers.admit(access::find(path).unwrap(), &headers).map_err(|f| f.reason())
+        callers
+            .admit(access::find(path).unwrap(), &headers)
+            .map_err(|f| f.reason())
     }
 
     const GET_USER: &str = "/rollcall.provisioning.v1.UserService/GetUser";
@@ -158,11 +171,17 @@ mod tests {
         assert!(admit(caller(Gateway, &[]), SCIM_GET).is_ok());
 
         let refused = |kind, scopes: &[&str], path| admit(caller(kind, scopes), path).unwrap_err();
-        assert_eq!(refused(Platform, &["accounts.read"], GET_USER), Reason::ScopeMissing);
+        assert_eq!(
+            refused(Platform, &["accounts.read"], GET_USER),
+            Reason::ScopeMissing
+        );
         assert_eq!(refused(Operator, &[], GET_USER), Reason::ScopeMissing);
         assert_eq!(refused(Gateway, &[], GET_USER), Reason::CallerNotAllowed);
         assert_eq!(refused(Service, &[], SCIM_GET), Reason::CallerNotAllowed);
-        assert_eq!(refused(Operator, &["operate"], SCIM_GET), Reason::CallerNotAllowed);
+        assert_eq!(
+            refused(Operator, &["operate"], SCIM_GET),
+            Reason::CallerNotAllowed
+        );
     }
 
     #[test]

@@ -98,7 +98,11 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        for span in [Duration::from_micros(1), Duration::from_secs(10), Duration::from_hours(50)] {
+        for span in [
+            Duration::from_micros(1),
+            Duration::from_secs(10),
+            Duration::from_hours(50),
+        ] {
             let mut headers = HeaderMap::new();
             write(&mut headers, span);
             assert_eq!(read(&headers), Some(span));

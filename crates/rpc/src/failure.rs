@@ -45,16 +45,22 @@ impl Failure {
     /// `RESOURCE_NOT_FOUND`, also for ids of other accounts.
     #[must_use]
     pub fn not_found(kind: &'static str, id: &str) -> Self {
-        Self::new(Reason::ResourceNotFound, format!("there is no {kind} {id:?}"))
-            .with("kind", kind)
-            .with("id", id)
+        Self::new(
+            Reason::ResourceNotFound,
+            format!("there is no {kind} {id:?}"),
+        )
+        .with("kind", kind)
+        .with("id", id)
     }
 
     /// `UNSUPPORTED`: this release doesn't offer it.
     #[must_use]
     pub fn unsupported(what: &str) -> Self {
-        Self::new(Reason::Unsupported, format!("this release does not offer {what}"))
-            .with("what", what)
+        Self::new(
+            Reason::Unsupported,
+            format!("this release does not offer {what}"),
+        )
+        .with("what", what)
     }
 
     /// `TRY_AGAIN`: nothing was done.
@@ -146,8 +152,11 @@ impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
         let name = failure.reason.as_str_name();
         let name = name.strip_prefix("REASON_").unwrap_or(name);
-        let metadata: HashMap<String, String> =
-            failure.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let metadata: HashMap<String, String> = failure
+            .metadata
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
         let mut details = ErrorDetails::with_error_info(name, DOMAIN, metadata);
         for (field, why) in failure.violations {
             details.add_bad_request_violation(field, why);
@@ -199,11 +208,17 @@ mod tests {
         assert_eq!(received.reason, Some(Reason::InvalidField));
         assert_eq!(received.metadata["limit"], "9");
         let details = status.get_error_details();
-        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "name");
+        assert_eq!(
+            details.bad_request().unwrap().field_violations[0].field,
+            "name"
+        );
     }
 
     #[test]
     fn an_error_of_the_transport_has_no_reason() {
-        assert_eq!(read(&Status::unavailable("connection refused")).reason, None);
+        assert_eq!(
+            read(&Status::unavailable("connection refused")).reason,
+            None
+        );
     }
 }

@@ -51,7 +51,8 @@ pub trait Feed: Send + Sync {
     fn watch(
         &self,
         cursor: String,
-    ) -> impl Future<Output = Result<BoxStream<'static, Result<Mark<Self::Change>, Status>>, Status>> + Send;
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<Mark<Self::Change>, Status>>, Status>>
+    + Send;
 }
 
 /// What a consumer does with a feed. Each method stores its effect and the cursor in one
@@ -142,14 +143,20 @@ where
     while let Some(mark) = stream.next().await {
         let mark = match mark {
             Ok(mark) => mark,
-            Err(status) if crate::failure::read(&status).reason == Some(crate::Reason::StreamAged) => {
+            Err(status)
+                if crate::failure::read(&status).reason == Some(crate::Reason::StreamAged) =>
+            {
                 return Ended::Aged;
             }
             Err(status) => return Ended::Feed(status),
         };
         let applied = match mark {
             Mark::Reset => follower.reset().await,
-            Mark::Changes { changes, cursor, snapshot: _ } => follower.apply(changes, cursor).await,
+            Mark::Changes {
+                changes,
+                cursor,
+                snapshot: _,
+            } => follower.apply(changes, cursor).await,
             Mark::SnapshotEnd { cursor } => follower.snapshot_end(cursor).await,
             Mark::Progress { cursor, through } => follower.progress(cursor, through).await,
         };

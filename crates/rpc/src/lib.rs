@@ -16,6 +16,7 @@ pub mod server;
 pub use backend::{Backend, Gate};
 pub use caller::{Caller, CallerKind, Callers};
 pub use failure::{Failure, Reason};
+pub use prost_types;
 
 /// Generated code, one module a proto package.
 #[expect(

@@ -20,12 +20,17 @@ pub fn request_id<T>(request: &tonic::Request<T>) -> Option<RequestId> {
 /// The forwarded credential of a call.
 #[must_use]
 pub fn credential(metadata: &MetadataMap) -> Option<&str> {
-    metadata.get(CREDENTIAL).and_then(|value| value.to_str().ok())
+    metadata
+        .get(CREDENTIAL)
+        .and_then(|value| value.to_str().ok())
 }
 
 /// Puts id and number of a request into the headers of its answer.
 pub fn set_request_headers(headers: &mut HeaderMap, id: RequestId) {
-    for (key, value) in [(REQUEST_ID, id.to_string()), (REQUEST_NUMBER, id.number().to_string())] {
+    for (key, value) in [
+        (REQUEST_ID, id.to_string()),
+        (REQUEST_NUMBER, id.number().to_string()),
+    ] {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(key, value);
         }

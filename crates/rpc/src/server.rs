@@ -33,7 +33,11 @@ impl ServerLayer {
     /// dev mode are let through; health always is.
     #[must_use]
     pub fn new(callers: Arc<Callers>, ids: Arc<IdSource>, reflection: bool) -> Self {
-        Self { callers, ids, open: reflection }
+        Self {
+            callers,
+            ids,
+            open: reflection,
+        }
     }
 
     /// Who calls, or why not.
@@ -52,11 +56,18 @@ impl ServerLayer {
     /// The id that the gateway or a sibling gave the request, else a new one.
     fn request_id(&self, caller: Option<&Caller>, request: &Request<Body>) -> RequestId {
         let trusted = caller.is_some_and(|caller| {
-            matches!(caller.kind, CallerKind::Gateway | CallerKind::Console | CallerKind::Service)
+            matches!(
+                caller.kind,
+                CallerKind::Gateway | CallerKind::Console | CallerKind::Service
+            )
         });
         let given = request.headers().get(metadata::REQUEST_ID);
-        let given = given.filter(|_| trusted).and_then(|value| value.to_str().ok());
-        given.and_then(|text| text.parse().ok()).unwrap_or_else(|| RequestId::new(&self.ids))
+        let given = given
+            .filter(|_| trusted)
+            .and_then(|value| value.to_str().ok());
+        given
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| RequestId::new(&self.ids))
     }
 }
 
@@ -64,7 +75,10 @@ impl<S> Layer<S> for ServerLayer {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, layer: self.clone() }
+        Guarded {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 

@@ -91,13 +91,19 @@ impl Account {
             refuse("account.subscriptions", "at most 100");
         }
         if self.subscriptions.iter().any(|key| !is_key(key)) {
-            refuse("account.subscriptions", "a plan key has 1 to 128 visible characters");
+            refuse(
+                "account.subscriptions",
+                "a plan key has 1 to 128 visible characters",
+            );
         }
         if self.seats.len() > 100 {
             refuse("account.seats", "at most 100 seat types");
         }
         if self.seats.iter().any(|seats| !is_key(&seats.seat_type)) {
-            refuse("account.seats.seat_type", "a seat type has 1 to 128 visible characters");
+            refuse(
+                "account.seats.seat_type",
+                "a seat type has 1 to 128 visible characters",
+            );
         }
         if self.seats.iter().any(|seats| seats.purchased < 0) {
             refuse("account.seats.purchased", "must not be negative");
@@ -114,10 +120,13 @@ impl Account {
     #[must_use]
     pub fn missing(&self, config: &Config) -> Vec<Prerequisite> {
         let eligible = |key: &String| {
-            config.eligible_subscriptions.iter().any(|rule| match rule.strip_prefix('*') {
-                Some(end) => key.ends_with(end),
-                None => key == rule,
-            })
+            config
+                .eligible_subscriptions
+                .iter()
+                .any(|rule| match rule.strip_prefix('*') {
+                    Some(end) => key.ends_with(end),
+                    None => key == rule,
+                })
         };
         let mut missing = Vec::new();
         if !self.subscriptions.iter().any(eligible) {
@@ -146,14 +155,21 @@ pub fn put(stored: Option<&Stored>, account: Account, now: Timestamp) -> Option<
             created: stored.created,
             updated: now,
         }),
-        None => Some(Stored { account, version: 1, created: now, updated: now }),
+        None => Some(Stored {
+            account,
+            version: 1,
+            created: now,
+            updated: now,
+        }),
     }
 }
 
 /// The names of the product's fields that differ, for the feed.
 #[must_use]
 pub fn changed_paths(before: Option<&Account>, after: &Account) -> Vec<&'static str> {
-    let Some(before) = before else { return Vec::new() };
+    let Some(before) = before else {
+        return Vec::new();
+    };
     [
         ("display_name", before.display_name != after.display_name),
         ("subscriptions", before.subscriptions != after.subscriptions),
@@ -187,7 +203,10 @@ mod tests {
             subscriptions: vec!["sales-enterprise".to_owned()],
             pricing_model: PricingModel::PermissionSetSeats,
             sso_enabled: true,
-            seats: vec![Seats { seat_type: "sales".to_owned(), purchased: 5 }],
+            seats: vec![Seats {
+                seat_type: "sales".to_owned(),
+                purchased: 5,
+            }],
         }
     }
 
@@ -197,20 +216,33 @@ mod tests {
         let first = put(None, acme(), now).unwrap();
         assert_eq!(put(Some(&first), acme(), now), None);
 
-        let renamed = Account { display_name: "Acme Corp".to_owned(), ..acme() };
+        let renamed = Account {
+            display_name: "Acme Corp".to_owned(),
+            ..acme()
+        };
         let second = put(Some(&first), renamed.clone(), now).unwrap();
         assert_eq!((second.version, second.created), (2, first.created));
-        assert_eq!(changed_paths(Some(&first.account), &renamed), ["display_name"]);
+        assert_eq!(
+            changed_paths(Some(&first.account), &renamed),
+            ["display_name"]
+        );
     }
 
     #[test] // rule: A-02 (part)
     fn every_missing_prerequisite_is_named_at_once() {
         let config = Config::default();
         assert_eq!(acme().missing(&config), []);
-        let poor = Account { subscriptions: vec!["sales-starter".into()], sso_enabled: false, ..acme() };
+        let poor = Account {
+            subscriptions: vec!["sales-starter".into()],
+            sso_enabled: false,
+            ..acme()
+        };
         assert_eq!(
             poor.missing(&config),
-            [Prerequisite::EligibleSubscription, Prerequisite::SingleSignOn]
+            [
+                Prerequisite::EligibleSubscription,
+                Prerequisite::SingleSignOn
+            ]
         );
     }
 
@@ -218,11 +250,31 @@ mod tests {
     fn every_broken_field_is_named_at_once() {
         let bad = Account {
             display_name: String::new(),
-            seats: vec![Seats { seat_type: "a".into(), purchased: -1 }, Seats { seat_type: "a".into(), purchased: 1 }],
+            seats: vec![
+                Seats {
+                    seat_type: "a".into(),
+                    purchased: -1,
+                },
+                Seats {
+                    seat_type: "a".into(),
+                    purchased: 1,
+                },
+            ],
             ..acme()
         };
-        let fields: Vec<String> = bad.violations().into_iter().map(|(field, _)| field).collect();
-        assert_eq!(fields, ["account.display_name", "account.seats.purchased", "account.seats.seat_type"]);
+        let fields: Vec<String> = bad
+            .violations()
+            .into_iter()
+            .map(|(field, _)| field)
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                "account.display_name",
+                "account.seats.purchased",
+                "account.seats.seat_type"
+            ]
+        );
         assert!(acme().violations().is_empty());
     }
 }

@@ -62,14 +62,19 @@ impl Token {
     /// The moment from which it opens nothing.
     #[must_use]
     pub fn end(&self) -> Timestamp {
-        self.ends.map_or(self.expires, |ends| ends.min(self.expires))
+        self.ends
+            .map_or(self.expires, |ends| ends.min(self.expires))
     }
 
     /// The end that `RevokeToken` gives it; `None` if it stays as it is.
     ///
     /// # Errors
     /// [`Error::InvalidField`] for a time beyond 30 days, or after the end that it has.
-    pub fn revoke(&self, at: Option<Timestamp>, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+    pub fn revoke(
+        &self,
+        at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
         if !self.is_live(now) {
             return Ok(None);
         }
@@ -78,7 +83,10 @@ impl Token {
             return Err(Error::field("end_time", "at most 30 days from now"));
         }
         if at > self.end() {
-            return Err(Error::field("end_time", "an end may be brought forward, not back"));
+            return Err(Error::field(
+                "end_time",
+                "an end may be brought forward, not back",
+            ));
         }
         Ok((self.ends != Some(at)).then_some(at))
     }
@@ -134,7 +142,12 @@ pub struct TokenCache(Cache<TokenId, Known>);
 
 impl Default for TokenCache {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(10_000).time_to_live(CACHED).build())
+        Self(
+            Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(CACHED)
+                .build(),
+        )
     }
 }
 
@@ -198,7 +211,15 @@ mod tests {
         assert!(token.is_live(now) && !token.is_live(now.plus(hour)));
         assert!(token.revoke(Some(now.plus(2 * hour)), now).is_err());
         assert_eq!(token.revoke(None, now).unwrap(), Some(now));
-        assert_eq!(token.revoke(None, now.plus(hour)).unwrap(), None, "ended: stays as it is");
-        assert!(token.revoke(Some(now.plus(LONGEST_OVERLAP + hour)), now).is_err());
+        assert_eq!(
+            token.revoke(None, now.plus(hour)).unwrap(),
+            None,
+            "ended: stays as it is"
+        );
+        assert!(
+            token
+                .revoke(Some(now.plus(LONGEST_OVERLAP + hour)), now)
+                .is_err()
+        );
     }
 }

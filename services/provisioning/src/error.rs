@@ -25,7 +25,9 @@ pub enum Error {
         id: String,
     },
     /// Another user of the account has the userName.
-    #[error("another user of the account has this userName (case does not count): choose another, or link the existing user in Okta")]
+    #[error(
+        "another user of the account has this userName (case does not count): choose another, or link the existing user in Okta"
+    )]
     UserNameTaken(Option<UserId>),
     /// Another user of the connection has the externalId.
     #[error("another user has this externalId: it must name one user only")]
@@ -75,7 +77,10 @@ impl Error {
 
     /// A resource that is not there.
     pub(crate) fn not_found(kind: &'static str, id: impl ToString) -> Self {
-        Self::NotFound { kind, id: id.to_string() }
+        Self::NotFound {
+            kind,
+            id: id.to_string(),
+        }
     }
 }
 
@@ -93,11 +98,10 @@ impl From<Error> for Failure {
             None => failure,
         };
         match error {
-            Error::InvalidField(violations) => violations
-                .into_iter()
-                .fold(Self::new(Reason::InvalidField, message), |failure, (field, why)| {
-                    failure.violation(field, why)
-                }),
+            Error::InvalidField(violations) => violations.into_iter().fold(
+                Self::new(Reason::InvalidField, message),
+                |failure, (field, why)| failure.violation(field, why),
+            ),
             Error::Scim(error) => Self::new(scim_reason(error.kind), message),
             Error::CredentialInvalid => Self::new(Reason::CredentialInvalid, message),
             Error::NotFound { kind, id } => Self::not_found(kind, &id),

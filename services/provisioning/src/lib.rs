@@ -34,7 +34,9 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { eligible_subscriptions: vec!["*-enterprise".to_owned()] }
+        Self {
+            eligible_subscriptions: vec!["*-enterprise".to_owned()],
+        }
     }
 }
 
@@ -67,7 +69,9 @@ pub struct Service {
 
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Service").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Service")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +91,16 @@ pub(crate) struct Shared {
 pub async fn build(path: &Path, config: Config, deps: Deps) -> Result<Service, Error> {
     let store = Store::open::<store::Migrator>(path, deps.entropy.as_ref()).await?;
     let tokens = connection::TokenCache::default();
-    let shared = Arc::new(Shared { config, deps, store: store.clone(), tokens });
+    let shared = Arc::new(Shared {
+        config,
+        deps,
+        store: store.clone(),
+        tokens,
+    });
     let tasks = domains::tasks(&shared);
-    Ok(Service { routes: grpc::routes(&shared), tasks, store })
+    Ok(Service {
+        routes: grpc::routes(&shared),
+        tasks,
+        store,
+    })
 }

@@ -56,7 +56,12 @@ fn entry(row: &Model) -> Result<Entry, Error> {
 /// # Errors
 /// What the database says.
 pub async fn find(db: &impl ConnectionTrait, id: &AccountId) -> Result<Option<Entry>, Error> {
-    Entity::find_by_id(id.as_str()).one(db).await?.as_ref().map(entry).transpose()
+    Entity::find_by_id(id.as_str())
+        .one(db)
+        .await?
+        .as_ref()
+        .map(entry)
+        .transpose()
 }
 
 /// Accounts in order of their ids, after `after`; of `only`, if it names some.
@@ -73,7 +78,11 @@ pub async fn list(
     if let Some(only) = only {
         query = query.filter(Column::AccountId.is_in(only.iter().map(AccountId::as_str)));
     }
-    let rows = query.order_by_asc(Column::AccountId).limit(limit).all(db).await?;
+    let rows = query
+        .order_by_asc(Column::AccountId)
+        .limit(limit)
+        .all(db)
+        .await?;
     rows.iter().map(entry).collect()
 }
 
@@ -90,7 +99,11 @@ pub(super) async fn snapshot(
     if let Some(only) = only {
         query = query.filter(Column::AccountId.eq(only.as_str()));
     }
-    let rows = query.order_by_asc(Column::AccountId).limit(feed::PAGE).all(db).await?;
+    let rows = query
+        .order_by_asc(Column::AccountId)
+        .limit(feed::PAGE)
+        .all(db)
+        .await?;
     rows.iter().map(entry).collect()
 }
 
@@ -114,7 +127,8 @@ pub async fn save(
         time: origin.time,
         actor: (origin.actor.kind, &origin.actor.id),
         request: origin.request,
-        changed_paths: &changed_paths(before.map(|stored| &stored.account), &after.account).join(" "),
+        changed_paths: &changed_paths(before.map(|stored| &stored.account), &after.account)
+            .join(" "),
         before: &before.map(record::to_text).transpose()?.unwrap_or_default(),
         after: &record::to_text(after)?,
     };
@@ -146,7 +160,10 @@ pub async fn save(
         Column::Updated,
         Column::ChangeSeq,
     ]);
-    Entity::insert(row).on_conflict(conflict).exec_without_returning(tx).await?;
+    Entity::insert(row)
+        .on_conflict(conflict)
+        .exec_without_returning(tx)
+        .await?;
     if before.is_none() {
         super::user::begin_count(tx, id).await?;
     }

@@ -18,7 +18,11 @@ pub struct ConnectionRecord {
     pub installed: Timestamp,
 }
 
-fn statement<const N: usize>(db: &impl ConnectionTrait, sql: &str, values: [Value; N]) -> Statement {
+fn statement<const N: usize>(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    values: [Value; N],
+) -> Statement {
     Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }
 
@@ -74,7 +78,9 @@ pub async fn insert(
         request: origin.request,
         changed_paths: "",
         before: "",
-        after: &record::to_text(&ConnectionRecord { installed: connection.installed })?,
+        after: &record::to_text(&ConnectionRecord {
+            installed: connection.installed,
+        })?,
     };
     let position = feed::append(tx, change).await?;
     let insert = statement(
@@ -100,7 +106,11 @@ pub(super) async fn snapshot(
     after: (&str, Uuid),
     position: i64,
 ) -> Result<Vec<(AccountId, Connection)>, Error> {
-    let filter = if only.is_some() { "AND account_id = $4" } else { "" };
+    let filter = if only.is_some() {
+        "AND account_id = $4"
+    } else {
+        ""
+    };
     let sql = format!(
         "SELECT account_id, connection_id, installed, version FROM connections \
          WHERE (account_id, connection_id) > ($1, $2) AND change_seq <= $3 {filter} \
@@ -136,7 +146,10 @@ pub async fn counts(
          FROM users WHERE account_id = $1 AND connection_id = $2",
         [account.as_str().into(), connection.to_uuid().into()],
     );
-    let row = db.query_one_raw(query).await?.ok_or(Error::Corrupt("count"))?;
+    let row = db
+        .query_one_raw(query)
+        .await?
+        .ok_or(Error::Corrupt("count"))?;
     Ok((row.try_get("", "managed")?, row.try_get("", "held")?))
 }
 
@@ -155,7 +168,9 @@ pub async fn look_up(
          WHERE t.token_id = $1 AND c.state = 'CONNECTED'",
         [credential.id().to_uuid().into()],
     );
-    let Some(row) = db.query_one_raw(query).await? else { return Ok(None) };
+    let Some(row) = db.query_one_raw(query).await? else {
+        return Ok(None);
+    };
     let account: String = row.try_get("", "account_id")?;
     let hash: Vec<u8> = row.try_get("", "secret_hash")?;
     let expires = time(&row, "expires")?;
@@ -185,7 +200,11 @@ pub async fn tokens(
         db,
         "SELECT token_id, connection_id, label, creator, created, expires, ends FROM tokens \
          WHERE account_id = $1 AND token_id > $2 ORDER BY token_id LIMIT $3",
-        [account.as_str().into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
+        [
+            account.as_str().into(),
+            after.into(),
+            i64::try_from(limit).unwrap_or(i64::MAX).into(),
+        ],
     );
     db.query_all_raw(query).await?.iter().map(token).collect()
 }
@@ -205,7 +224,11 @@ pub async fn find_token(
          WHERE account_id = $1 AND token_id = $2",
         [account.as_str().into(), id.to_uuid().into()],
     );
-    db.query_one_raw(query).await?.as_ref().map(token).transpose()
+    db.query_one_raw(query)
+        .await?
+        .as_ref()
+        .map(token)
+        .transpose()
 }
 
 fn token(row: &QueryResult) -> Result<Token, Error> {
@@ -263,7 +286,11 @@ pub async fn end_token(
     let update = statement(
         tx,
         "UPDATE tokens SET ends = $3 WHERE account_id = $1 AND token_id = $2",
-        [account.as_str().into(), id.to_uuid().into(), at.to_rfc3339_micros().into()],
+        [
+            account.as_str().into(),
+            id.to_uuid().into(),
+            at.to_rfc3339_micros().into(),
+        ],
     );
     tx.execute_raw(update).await?;
     Ok(())

@@ -32,7 +32,9 @@ pub async fn is_verified(
     account: &AccountId,
     domain: Option<&DomainName>,
 ) -> Result<bool, Error> {
-    let Some(domain) = domain else { return Ok(false) };
+    let Some(domain) = domain else {
+        return Ok(false);
+    };
     let query = statement(
         db,
         "SELECT 1 AS found FROM domains WHERE account_id = $1 AND name = $2 AND state = 'VERIFIED'",
@@ -46,7 +48,11 @@ pub async fn is_verified(
 /// # Errors
 /// What the database says.
 pub async fn upsert(tx: &Tx, domain: &Projected, generation: i64) -> Result<(), Error> {
-    let state = if domain.verified { "VERIFIED" } else { "UNVERIFIED" };
+    let state = if domain.verified {
+        "VERIFIED"
+    } else {
+        "UNVERIFIED"
+    };
     let upsert = statement(
         tx,
         "INSERT INTO domains (account_id, name, domain_id, state, version, generation) \

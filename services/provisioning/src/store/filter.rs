@@ -22,7 +22,10 @@ enum Term {
     /// The id is this one; `None` for a text that is no id.
     Id(Option<UserId>),
     /// Some email has this value, and this type if one is given; both folded.
-    Email { value: String, type_: Option<String> },
+    Email {
+        value: String,
+        type_: Option<String>,
+    },
 }
 
 /// The condition of a filter; of none, everything.
@@ -37,11 +40,18 @@ pub(super) fn compile(filter: Option<&Filter>) -> Result<Condition, Error> {
 fn add(filter: &Filter, terms: &mut Vec<Term>) -> Result<(), Error> {
     match filter {
         Filter::And(all) => all.iter().try_for_each(|one| add(one, terms)),
-        Filter::Compare { path, op: Operator::Eq, value } => {
+        Filter::Compare {
+            path,
+            op: Operator::Eq,
+            value,
+        } => {
             terms.push(compare(path, value).ok_or_else(|| refused(filter))?);
             Ok(())
         }
-        Filter::ValuePath { path, filter: inner } if path.name() == "emails" => {
+        Filter::ValuePath {
+            path,
+            filter: inner,
+        } if path.name() == "emails" => {
             terms.push(email(inner).ok_or_else(|| refused(filter))?);
             Ok(())
         }
@@ -57,9 +67,10 @@ fn compare(path: &AttrRef, value: &Literal) -> Option<Term> {
         ("externalId", Literal::String(text)) => Some(Term::Text("external_id", text.clone())),
         ("id", Literal::String(text)) => Some(Term::Id(text.parse().ok())),
         ("active", Literal::Bool(active)) => Some(Term::Active(*active)),
-        ("emails.value", Literal::String(text)) => {
-            Some(Term::Email { value: fold::fold(text), type_: None })
-        }
+        ("emails.value", Literal::String(text)) => Some(Term::Email {
+            value: fold::fold(text),
+            type_: None,
+        }),
         _ => None,
     }
 }
@@ -68,13 +79,22 @@ fn compare(path: &AttrRef, value: &Literal) -> Option<Term> {
 fn email(inner: &Filter) -> Option<Term> {
     let Filter::And(parts) = inner else {
         return match inner {
-            Filter::Compare { path, op: Operator::Eq, value } => compare(path, value),
+            Filter::Compare {
+                path,
+                op: Operator::Eq,
+                value,
+            } => compare(path, value),
             _ => None,
         };
     };
     let (mut found, mut type_) = (None, None);
     for part in parts {
-        let Filter::Compare { path, op: Operator::Eq, value: Literal::String(text) } = part else {
+        let Filter::Compare {
+            path,
+            op: Operator::Eq,
+            value: Literal::String(text),
+        } = part
+        else {
             return None;
         };
         let slot = match path.name().as_str() {
@@ -86,7 +106,10 @@ fn email(inner: &Filter) -> Option<Term> {
             return None;
         }
     }
-    Some(Term::Email { value: found?, type_ })
+    Some(Term::Email {
+        value: found?,
+        type_,
+    })
 }
 
 fn refused(filter: &Filter) -> Error {

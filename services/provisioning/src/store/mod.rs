@@ -41,14 +41,28 @@ impl Origin {
     /// A change that Okta makes.
     #[must_use]
     pub fn connection(id: ConnectionId, request: Option<RequestId>, time: Timestamp) -> Self {
-        let actor = Actor { kind: ActorKind::Connection.into(), id: id.to_string() };
-        Self { actor, request, time }
+        let actor = Actor {
+            kind: ActorKind::Connection.into(),
+            id: id.to_string(),
+        };
+        Self {
+            actor,
+            request,
+            time,
+        }
     }
 
     /// A change that Rollcall makes by itself.
     #[must_use]
     pub fn system(time: Timestamp) -> Self {
-        let actor = Actor { kind: ActorKind::System.into(), id: String::new() };
-        Self { actor, request: None, time }
+        let actor = Actor {
+            kind: ActorKind::System.into(),
+            id: String::new(),
+        };
+        Self {
+            actor,
+            request: None,
+            time,
+        }
     }
 }

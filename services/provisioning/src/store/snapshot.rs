@@ -69,7 +69,10 @@ async fn accounts(
             let id = entry.id.to_string();
             let (version, time) = (entry.stored.version, entry.stored.updated);
             let after = record::to_text(&entry.stored)?;
-            Ok((id.clone(), row(entry.id, kind::ACCOUNT, id, version, time, after)))
+            Ok((
+                id.clone(),
+                row(entry.id, kind::ACCOUNT, id, version, time, after),
+            ))
         })
         .collect()
 }
@@ -87,7 +90,17 @@ async fn connections(
             let key = format!("{account} {id}");
             let installed = connection.installed;
             let after = record::to_text(&connection::ConnectionRecord { installed })?;
-            Ok((key, row(account, kind::CONNECTION, id, connection.version, installed, after)))
+            Ok((
+                key,
+                row(
+                    account,
+                    kind::CONNECTION,
+                    id,
+                    connection.version,
+                    installed,
+                    after,
+                ),
+            ))
         })
         .collect()
 }
@@ -105,7 +118,10 @@ async fn users(
             let key = format!("{} {id}", user.account);
             let after = record::user_to_text(&user)?;
             let account = user.account.clone();
-            Ok((key, row(account, kind::USER, id, user.version, user.updated, after)))
+            Ok((
+                key,
+                row(account, kind::USER, id, user.version, user.updated, after),
+            ))
         })
         .collect()
 }

@@ -52,8 +52,11 @@ impl Row {
         let mut attributes =
             scim::User::from_document(document).map_err(|_| Error::Corrupt("user"))?;
         attributes.external_id = self.external_id;
-        attributes.roles =
-            self.roles.as_deref().map(|roles| record::from_text(roles, "roles")).transpose()?;
+        attributes.roles = self
+            .roles
+            .as_deref()
+            .map(|roles| record::from_text(roles, "roles"))
+            .transpose()?;
         Ok(User {
             account: account.clone(),
             id: self.id,
@@ -109,7 +112,11 @@ pub async fn find(
         format!("SELECT {COLUMNS} FROM users u WHERE u.account_id = $1 AND u.user_id = $2"),
         vec![account.as_str().into(), id.to_uuid().into()],
     );
-    db.query_one_raw(query).await?.as_ref().map(read).transpose()
+    db.query_one_raw(query)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
 }
 
 /// How a user may be asked for, beside its id.
@@ -184,7 +191,11 @@ pub async fn list(
          (SELECT u.user_id FROM users u WHERE u.account_id = $1{wanted} \
          ORDER BY u.user_id LIMIT {limit}{skip}) ORDER BY u.user_id"
     );
-    db.query_all_raw(statement(db, sql, values)).await?.iter().map(read).collect()
+    db.query_all_raw(statement(db, sql, values))
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// How many users match.
@@ -204,7 +215,10 @@ pub async fn count(
         format!("SELECT COUNT(*) AS n FROM users u WHERE u.account_id = $1{wanted}")
     };
     let row = db.query_one_raw(statement(db, sql, values)).await?;
-    Ok(row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or(0))
+    Ok(row
+        .map(|row| row.try_get("", "n"))
+        .transpose()?
+        .unwrap_or(0))
 }
 
 /// Compiles a filter; see [`filter`].
@@ -218,13 +232,19 @@ pub fn compile(filter: Option<&Filter>) -> Result<Condition, scim::Error> {
 /// Begins the count of an account's users.
 pub(super) async fn begin_count(tx: &Tx, account: &AccountId) -> Result<(), Error> {
     let sql = "INSERT INTO user_counts (account_id, users) VALUES ($1, 0)".to_owned();
-    tx.execute_raw(statement(tx, sql, vec![account.as_str().into()])).await?;
+    tx.execute_raw(statement(tx, sql, vec![account.as_str().into()]))
+        .await?;
     Ok(())
 }
 
 async fn count_by(tx: &Tx, account: &AccountId, delta: i64) -> Result<(), Error> {
     let sql = "UPDATE user_counts SET users = users + $2 WHERE account_id = $1".to_owned();
-    tx.execute_raw(statement(tx, sql, vec![account.as_str().into(), delta.into()])).await?;
+    tx.execute_raw(statement(
+        tx,
+        sql,
+        vec![account.as_str().into(), delta.into()],
+    ))
+    .await?;
     Ok(())
 }
 
@@ -241,7 +261,8 @@ pub async fn insert(tx: &Tx, user: &User, origin: &Origin) -> Result<i64, Error>
                since, connection_id, version, updated, change_seq, document, created) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
                $18)";
-    tx.execute_raw(statement(tx, sql.to_owned(), values)).await?;
+    tx.execute_raw(statement(tx, sql.to_owned(), values))
+        .await?;
     insert_emails(tx, user).await?;
     count_by(tx, &user.account, 1).await?;
     Ok(position)
@@ -261,7 +282,9 @@ pub async fn update(tx: &Tx, before: &User, after: &User, origin: &Origin) -> Re
                admitted = $11, since = $12, connection_id = $13, version = $14, updated = $15, \
                change_seq = $16, document = $17 \
                WHERE account_id = $1 AND user_id = $2 AND version = $18";
-    let done = tx.execute_raw(statement(tx, sql.to_owned(), values)).await?;
+    let done = tx
+        .execute_raw(statement(tx, sql.to_owned(), values))
+        .await?;
     if done.rows_affected() != 1 {
         return Err(Error::TryAgain("the user changed meanwhile".to_owned()));
     }
@@ -332,7 +355,10 @@ fn row_values(user: &User, position: i64) -> Result<Vec<Value>, Error> {
         user.id.to_uuid().into(),
         fold::fold(&attributes.user_name).into(),
         email.map(|email| fold::fold(&email.value)).into(),
-        email.and_then(|email| email.type_.as_deref()).map(fold::fold).into(),
+        email
+            .and_then(|email| email.type_.as_deref())
+            .map(fold::fold)
+            .into(),
         user.email_domain().map(|domain| domain.to_string()).into(),
         attributes.external_id.clone().into(),
         roles.into(),
@@ -359,15 +385,21 @@ fn document(attributes: &scim::User) -> String {
 }
 
 fn primary(attributes: &scim::User) -> Option<&scim::MultiValue> {
+    attributes.emails.get(primary_index(attributes))
+}
+
+fn primary_index(attributes: &scim::User) -> usize {
     let mut emails = attributes.emails.iter();
-    emails.find(|email| email.primary == Some(true)).or_else(|| attributes.emails.first())
+    emails.position(|email| email.primary == Some(true)).unwrap_or(0)
 }
 
 /// Further addresses than the primary one are rows of their own (rare).
 async fn insert_emails(tx: &Tx, user: &User) -> Result<(), Error> {
-    let first = primary(&user.attributes).map(std::ptr::from_ref);
-    let emails = user.attributes.emails.iter().enumerate();
-    for (position, email) in emails.filter(|(_, email)| Some(std::ptr::from_ref(*email)) != first) {
+    let first = primary_index(&user.attributes);
+    for (position, email) in user.attributes.emails.iter().enumerate() {
+        if position == first {
+            continue;
+        }
         let sql = "INSERT INTO user_emails (account_id, user_id, position, value_folded, \
                    type_folded) VALUES ($1, $2, $3, $4, $5)";
         let values = vec![
@@ -418,7 +450,11 @@ pub(super) async fn snapshot(
     after: (&str, Uuid),
     position: i64,
 ) -> Result<Vec<User>, Error> {
-    let filter = if only.is_some() { "AND u.account_id = $4" } else { "" };
+    let filter = if only.is_some() {
+        "AND u.account_id = $4"
+    } else {
+        ""
+    };
     let sql = format!(
         "SELECT {COLUMNS} FROM users u WHERE (u.account_id, u.user_id) > ($1, $2) \
          AND u.change_seq <= $3 {filter} ORDER BY u.account_id, u.user_id LIMIT {}",

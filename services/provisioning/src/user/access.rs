@@ -83,9 +83,7 @@ pub(super) fn access(
 ) -> Access {
     let state = state(active, admitted);
     let (cause, message) = match (state, domain) {
-        (AccessState::Active, _) => {
-            (Cause::DomainVerified, "The user has access.".to_owned())
-        }
+        (AccessState::Active, _) => (Cause::DomainVerified, "The user has access.".to_owned()),
         (AccessState::Deactivated, _) => (
             Cause::DeactivatedByIdentityProvider,
             "The user was deactivated in Okta. Assign or activate it there to restore its access."
@@ -104,7 +102,12 @@ pub(super) fn access(
                 .to_owned(),
         ),
     };
-    Access { state, since, cause, message }
+    Access {
+        state,
+        since,
+        cause,
+        message,
+    }
 }
 
 #[cfg(test)]
@@ -118,11 +121,35 @@ mod tests {
         let now = SystemClock.now();
         let domain = DomainName::parse("acme.example").unwrap();
         for (active, admitted, domain, state, cause) in [
-            (true, true, Some(&domain), AccessState::Active, Cause::DomainVerified),
-            (true, false, Some(&domain), AccessState::Held, Cause::DomainUnverified),
+            (
+                true,
+                true,
+                Some(&domain),
+                AccessState::Active,
+                Cause::DomainVerified,
+            ),
+            (
+                true,
+                false,
+                Some(&domain),
+                AccessState::Held,
+                Cause::DomainUnverified,
+            ),
             (true, false, None, AccessState::Held, Cause::EmailMissing),
-            (false, true, Some(&domain), AccessState::Deactivated, Cause::DeactivatedByIdentityProvider),
-            (false, false, None, AccessState::Deactivated, Cause::DeactivatedByIdentityProvider),
+            (
+                false,
+                true,
+                Some(&domain),
+                AccessState::Deactivated,
+                Cause::DeactivatedByIdentityProvider,
+            ),
+            (
+                false,
+                false,
+                None,
+                AccessState::Deactivated,
+                Cause::DeactivatedByIdentityProvider,
+            ),
         ] {
             let access = access(active, admitted, domain, now);
             assert_eq!((access.state, access.cause), (state, cause));

@@ -9,7 +9,9 @@ use super::User;
 /// text. Both are empty for a new user.
 #[must_use]
 pub fn changed_paths(before: Option<&User>, after: &User) -> (Vec<String>, String) {
-    let Some(before) = before else { return (Vec::new(), String::new()) };
+    let Some(before) = before else {
+        return (Vec::new(), String::new());
+    };
     let (old, new) = (tree(&before.attributes), tree(&after.attributes));
     let mut paths = Vec::new();
     let mut values = Map::new();
@@ -53,6 +55,9 @@ fn tree(attributes: &scim::User) -> Map<String, Value> {
     tree
 }
 
-fn union<'a>(a: &'a Map<String, Value>, b: &'a Map<String, Value>) -> impl Iterator<Item = &'a String> {
+fn union<'a>(
+    a: &'a Map<String, Value>,
+    b: &'a Map<String, Value>,
+) -> impl Iterator<Item = &'a String> {
     a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)))
 }

@@ -48,7 +48,12 @@ impl User {
     /// Whether the user has access, since when and why (U-10).
     #[must_use]
     pub fn access(&self) -> Access {
-        access::access(self.active, self.admitted, self.email_domain().as_ref(), self.since)
+        access::access(
+            self.active,
+            self.admitted,
+            self.email_domain().as_ref(),
+            self.since,
+        )
     }
 
     /// `meta.version`: weak, and derived from the version alone, since an id is never used again.
@@ -56,6 +61,12 @@ impl User {
     pub fn etag(&self) -> String {
         etag(self.version)
     }
+}
+
+/// The verdict on a user whose message names no domain: one that is not held.
+#[must_use]
+pub fn plain_access(active: bool, admitted: bool, since: Timestamp) -> Access {
+    access::access(active, admitted, None, since)
 }
 
 /// The etag of a version.
@@ -67,5 +78,7 @@ pub fn etag(version: i64) -> String {
 /// The domain that decides whether a user is held (U-09).
 #[must_use]
 pub fn email_domain(attributes: &scim::User) -> Option<DomainName> {
-    attributes.email_domain_source().map(|email| email.domain().clone())
+    attributes
+        .email_domain_source()
+        .map(|email| email.domain().clone())
 }

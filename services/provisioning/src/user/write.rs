@@ -22,12 +22,7 @@ pub struct Moment {
 /// A new user (U-01). It is held unless its email domain is verified (U-09); without `active` it
 /// is active (RFC 7643, section 4.1.1).
 #[must_use]
-pub fn create(
-    account: &AccountId,
-    id: UserId,
-    attributes: scim::User,
-    moment: &Moment,
-) -> User {
+pub fn create(account: &AccountId, id: UserId, attributes: scim::User, moment: &Moment) -> User {
     User {
         account: account.clone(),
         id,
@@ -79,11 +74,7 @@ pub fn patch(
     changed(stored, attributes, moment)
 }
 
-fn changed(
-    stored: &User,
-    attributes: scim::User,
-    moment: &Moment,
-) -> Result<Option<User>, Error> {
+fn changed(stored: &User, attributes: scim::User, moment: &Moment) -> Result<Option<User>, Error> {
     // Removing `active` leaves the access as it was: it must never re-activate (S-7643-4.1.1-07).
     let active = attributes.active.unwrap_or(stored.active);
     let domain = email_domain(&attributes);
@@ -91,7 +82,9 @@ fn changed(
     let before = access::state(stored.active, stored.admitted);
     let admitted = if moved {
         if before == AccessState::Active && active && !moment.verified {
-            return Err(Error::DomainNotVerified(domain.map(|domain| domain.to_string())));
+            return Err(Error::DomainNotVerified(
+                domain.map(|domain| domain.to_string()),
+            ));
         }
         moment.verified
     } else {
@@ -112,7 +105,11 @@ fn changed(
         attributes,
         active,
         admitted,
-        since: if after == before { stored.since } else { moment.now },
+        since: if after == before {
+            stored.since
+        } else {
+            moment.now
+        },
         connection: Some(moment.connection),
         version: stored.version + 1,
         created: stored.created,
@@ -152,13 +149,22 @@ mod tests {
 
     fn moment(verified: bool) -> Moment {
         let connection = "0193a1b2-0000-7000-8000-00000000000a".parse().unwrap();
-        Moment { connection, now: SystemClock.now(), verified }
+        Moment {
+            connection,
+            now: SystemClock.now(),
+            verified,
+        }
     }
 
     fn alice(verified: bool) -> User {
         let account = AccountId::parse("acme").unwrap();
         let id = "0193a1b2-0000-7000-8000-00000000000b".parse().unwrap();
-        create(&account, id, attributes("alice@acme.example"), &moment(verified))
+        create(
+            &account,
+            id,
+            attributes("alice@acme.example"),
+            &moment(verified),
+        )
     }
 
     fn state(user: &User) -> AccessState {
@@ -169,26 +175,44 @@ mod tests {
     fn a_user_is_held_until_its_email_domain_is_verified() {
         assert_eq!(state(&alice(true)), AccessState::Active);
         assert_eq!(state(&alice(false)), AccessState::Held);
-        assert_eq!(state(&release(&alice(false), SystemClock.now())), AccessState::Active);
+        assert_eq!(
+            state(&release(&alice(false), SystemClock.now())),
+            AccessState::Active
+        );
     }
 
     #[test] // rule: U-09 (part)
     fn a_held_user_that_moves_into_a_verified_domain_is_released_by_that_write() {
-        let moved = replace(&alice(false), attributes("alice@good.example"), &moment(true));
+        let moved = replace(
+            &alice(false),
+            attributes("alice@good.example"),
+            &moment(true),
+        );
         assert_eq!(state(&moved.unwrap().unwrap()), AccessState::Active);
     }
 
     #[test] // rule: U-09 (part)
     fn an_active_user_does_not_move_into_an_unverified_domain() {
-        let moved = replace(&alice(true), attributes("alice@other.example"), &moment(false));
-        assert!(matches!(moved, Err(Error::DomainNotVerified(Some(domain))) if domain == "other.example"));
+        let moved = replace(
+            &alice(true),
+            attributes("alice@other.example"),
+            &moment(false),
+        );
+        assert!(
+            matches!(moved, Err(Error::DomainNotVerified(Some(domain))) if domain == "other.example")
+        );
     }
 
     #[test] // rule: U-09 b
     fn a_write_that_deactivates_is_never_refused_for_a_domain() {
-        let leaving = scim::User { active: Some(false), ..attributes("alice@other.example") };
+        let leaving = scim::User {
+            active: Some(false),
+            ..attributes("alice@other.example")
+        };
 
-        let left = replace(&alice(true), leaving, &moment(false)).unwrap().unwrap();
+        let left = replace(&alice(true), leaving, &moment(false))
+            .unwrap()
+            .unwrap();
 
         assert_eq!(state(&left), AccessState::Deactivated);
         assert!(!left.admitted, "the new domain is not verified");
@@ -198,7 +222,10 @@ mod tests {
 
     #[test] // rule: U-09 a
     fn a_lapsed_domain_takes_nothing_from_who_comes_back() {
-        let off = scim::User { active: Some(false), ..attributes("alice@acme.example") };
+        let off = scim::User {
+            active: Some(false),
+            ..attributes("alice@acme.example")
+        };
         let left = replace(&alice(true), off, &moment(false)).unwrap().unwrap();
 
         let back = replace(&left, attributes("alice@acme.example"), &moment(false));
@@ -212,7 +239,11 @@ mod tests {
         stored.attributes.active = Some(false);
         stored.active = false;
         stored.attributes.roles = Some(vec![MultiValue::new("Sales")]);
-        let sent = scim::User { active: None, roles: None, ..attributes("alice@acme.example") };
+        let sent = scim::User {
+            active: None,
+            roles: None,
+            ..attributes("alice@acme.example")
+        };
 
         assert_eq!(replace(&stored, sent, &moment(true)).unwrap(), None);
     }
@@ -222,7 +253,10 @@ mod tests {
         let mut stored = alice(true);
         stored.attributes.active = Some(false);
         stored.active = false;
-        let removed = scim::User { active: None, ..stored.attributes.clone() };
+        let removed = scim::User {
+            active: None,
+            ..stored.attributes.clone()
+        };
 
         let after = patch(&stored, removed, &moment(true)).unwrap().unwrap();
 

@@ -97,7 +97,11 @@ const TABLES: &[&str] = &[
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let sqlite = manager.get_database_backend() == sea_orm::DbBackend::Sqlite;
-        let (uuid, bytes) = if sqlite { ("BLOB", "BLOB") } else { ("UUID", "BYTEA") };
+        let (uuid, bytes) = if sqlite {
+            ("BLOB", "BLOB")
+        } else {
+            ("UUID", "BYTEA")
+        };
         for table in TABLES {
             let text = table.replace("{uuid}", uuid).replace("{bytes}", bytes);
             manager.get_connection().execute_unprepared(&text).await?;

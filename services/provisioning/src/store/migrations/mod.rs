@@ -11,6 +11,8 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_accounts_connections_users::Migration)]
+        vec![Box::new(
+            m20261124_000001_accounts_connections_users::Migration,
+        )]
     }
 }

@@ -1,0 +1,241 @@
+//! The one reader of JSON, whose limits act while it reads.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::error::{Error, quote};
+
+/// The bounds of one JSON text (SEC-IN-01); the size of the whole is the transport's to bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Objects and arrays within each other, at most 127.
+    pub depth: usize,
+    /// Members of one object.
+    pub keys: usize,
+    /// Bytes of one string or key, unescaped.
+    pub string: usize,
+}
+
+impl Default for Limits {
+    /// Depth 32, 1,000 keys, 64 KiB.
+    fn default() -> Self {
+        Self {
+            depth: 32,
+            keys: 1_000,
+            string: 64 * 1024,
+        }
+    }
+}
+
+/// Reads one JSON text in UTF-8.
+///
+/// # Errors
+/// [`InvalidSyntax`](crate::ErrorKind::InvalidSyntax) for what is no JSON, for data after the
+/// value, a byte order mark, a limit passed, or two keys of one object that differ by case only;
+/// [`InvalidValue`](crate::ErrorKind::InvalidValue) for U+0000 in a key or value, which no
+/// database stores.
+pub fn read(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(Error::syntax(
+            "the JSON starts with a byte order mark; send it without one",
+        ));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Error::syntax("the JSON is not valid UTF-8; send it in UTF-8"))?;
+    if text.trim_ascii().is_empty() {
+        return Err(Error::syntax("the body is empty; send JSON"));
+    }
+    let fault = RefCell::new(None);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let seed = Seed {
+        limits,
+        depth: 0,
+        fault: &fault,
+    };
+    let value = seed
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| {
+        let broken = || {
+            Error::syntax(format!(
+                "not valid JSON at line {}, column {}",
+                error.line(),
+                error.column()
+            ))
+        };
+        fault.take().unwrap_or_else(broken)
+    })
+}
+
+/// Reads one JSON text whose value has to be an object.
+///
+/// # Errors
+/// As [`read`], and [`InvalidSyntax`](crate::ErrorKind::InvalidSyntax) for another type.
+pub fn read_object(bytes: &[u8], limits: &Limits) -> Result<Map<String, Value>, Error> {
+    match read(bytes, limits)? {
+        Value::Object(object) => Ok(object),
+        other => Err(Error::syntax(format!(
+            "the body is {}; send a JSON object",
+            type_name(&other)
+        ))),
+    }
+}
+
+/// The member of `object` that is named `name` in any letter case (S-7643-2.1-01).
+#[must_use]
+pub fn find<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    object.get(name).or_else(|| {
+        let mut members = object.iter();
+        members.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+    })
+}
+
+/// The JSON type of `value` as a person reads it.
+pub(crate) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Whether the value says "unassigned": null, `""` or `[]` (S-7643-2.5-01, -03).
+pub(crate) fn is_unassigned(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(elements) => elements.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Seed<'l> {
+    limits: &'l Limits,
+    depth: usize,
+    /// The first limit passed: serde carries only text.
+    fault: &'l RefCell<Option<Error>>,
+}
+
+impl Seed<'_> {
+    fn fail<E: de::Error>(&self, error: Error) -> E {
+        let custom = E::custom(&error.detail);
+        *self.fault.borrow_mut() = Some(error);
+        custom
+    }
+
+    fn enter<E: de::Error>(self) -> Result<Self, E> {
+        let depth = self.depth + 1;
+        if depth > self.limits.depth {
+            let most = self.limits.depth;
+            return Err(self.fail(Error::syntax(format!(
+                "the JSON is nested deeper than {most} levels; send it flatter"
+            ))));
+        }
+        Ok(Self { depth, ..self })
+    }
+
+    fn check<E: de::Error>(&self, text: &str) -> Result<(), E> {
+        let most = self.limits.string;
+        if text.len() > most {
+            return Err(self.fail(Error::syntax(format!(
+                "a string is longer than {most} bytes: {}; shorten it",
+                quote(text)
+            ))));
+        }
+        if text.contains('\0') {
+            return Err(self.fail(Error::value(format!(
+                "U+0000 can't be stored; remove it from {}",
+                quote(text)
+            ))));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        self.check(text)?;
+        Ok(Value::String(text.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Value, E> {
+        self.check(&text)?;
+        Ok(Value::String(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let inner = self.enter()?;
+        let mut elements = Vec::new();
+        while let Some(element) = items.next_element_seed(inner)? {
+            elements.push(element);
+        }
+        Ok(Value::Array(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let inner = self.enter()?;
+        let mut object = Map::new();
+        let mut seen = HashSet::new();
+        while let Some(key) = members.next_key::<String>()? {
+            self.check(&key)?;
+            if object.len() == self.limits.keys {
+                let most = self.limits.keys;
+                return Err(self.fail(Error::syntax(format!(
+                    "an object has more than {most} keys; send fewer"
+                ))));
+            }
+            // S-7643-2.1-03
+            if !seen.insert(key.to_ascii_lowercase()) {
+                return Err(self.fail(Error::syntax(format!(
+                    "{} occurs twice in one object (letter case does not count); send it once",
+                    quote(&key)
+                ))));
+            }
+            let value = members.next_value_seed(inner)?;
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
+}

@@ -1,0 +1,255 @@
+//! Follows verification's feed, and releases held users once their domain is verified (U-09, D-05,
+//! D-06; fine print c).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use rollcall_rpc::Backend;
+use rollcall_rpc::convert::time::from_proto;
+use rollcall_rpc::follower::{self, Feed, Follower, Mark};
+use rollcall_rpc::pb::common::v1::ChangeOp;
+use rollcall_rpc::pb::verification::v1 as pb;
+use rollcall_rpc::pb::verification::v1::feed_service_client::FeedServiceClient;
+use rollcall_store::follow;
+use rollcall_types::{AccountId, DomainName, Timestamp};
+use tonic::Status;
+
+use crate::error::Error;
+use crate::store::domain::Projected;
+use crate::store::{self, Origin};
+use crate::{Shared, user};
+
+/// The name of the feed in `follows`.
+pub(crate) const SOURCE: &str = "verification";
+/// The name of the work in `GetStatus`.
+pub(crate) const RELEASE: &str = "release";
+/// How many users one transaction releases.
+const BATCH: u64 = 100;
+/// How often everything is looked at again, whatever the feed said.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The tasks: the follower, and the release.
+pub(crate) fn tasks(shared: &Arc<Shared>) -> Vec<BoxFuture<'static, ()>> {
+    let follow = {
+        let shared = shared.clone();
+        async move {
+            let feed = Domains(shared.deps.verification.clone());
+            let entropy = shared.deps.entropy.clone();
+            let stop = shared.deps.stop.clone();
+            let projection = Projection(shared);
+            follower::follow(SOURCE, &feed, &projection, entropy, stop).await;
+        }
+    };
+    vec![follow.boxed(), release(shared.clone()).boxed()]
+}
+
+/// Verification's feed of domains.
+struct Domains(Backend);
+
+impl Feed for Domains {
+    type Change = pb::Change;
+
+    async fn watch(
+        &self,
+        cursor: String,
+    ) -> Result<BoxStream<'static, Result<Mark<pb::Change>, Status>>, Status> {
+        let request = pb::WatchRequest {
+            account_id: String::new(),
+            kinds: vec![pb::ResourceKind::Domain.into()],
+            cursor,
+            consumer: "provisioning".to_owned(),
+        };
+        let stream = FeedServiceClient::new(self.0.clone())
+            .watch(request)
+            .await?
+            .into_inner();
+        let marks = stream.filter_map(|message| async {
+            use pb::watch_response::Mark as In;
+            match message.map(|message| message.mark) {
+                Err(status) => Some(Err(status)),
+                Ok(Some(In::Reset(_))) => Some(Ok(Mark::Reset)),
+                Ok(Some(In::Changes(page))) => Some(Ok(Mark::Changes {
+                    changes: page.changes,
+                    cursor: page.cursor,
+                    snapshot: page.snapshot,
+                })),
+                Ok(Some(In::SnapshotEnd(end))) => {
+                    Some(Ok(Mark::SnapshotEnd { cursor: end.cursor }))
+                }
+                Ok(Some(In::Progress(progress))) => {
+                    let through = progress.through_time.as_ref().and_then(from_proto)?;
+                    Some(Ok(Mark::Progress {
+                        cursor: progress.cursor,
+                        through,
+                    }))
+                }
+                Ok(None) => None,
+            }
+        });
+        Ok(marks.boxed())
+    }
+}
+
+/// The table `domains`, kept in step.
+struct Projection(Arc<Shared>);
+
+impl Projection {
+    /// Stores an effect together with where the feed is.
+    async fn store<F>(&self, effect: F) -> Result<(), Error>
+    where
+        F: for<'a> FnOnce(
+                &'a rollcall_store::Tx,
+                &'a mut follow::Followed,
+            ) -> BoxFuture<'a, Result<(), Error>>
+            + Send
+            + 'static,
+    {
+        self.0
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let mut place = follow::load(tx, SOURCE).await?;
+                    effect(tx, &mut place).await?;
+                    Ok(follow::save(tx, SOURCE, &place).await?)
+                })
+            })
+            .await
+    }
+}
+
+impl Follower for Projection {
+    type Change = pb::Change;
+    type Error = Error;
+
+    async fn cursor(&self) -> Result<String, Error> {
+        Ok(follow::load(self.0.store.reader(), SOURCE).await?.cursor)
+    }
+
+    async fn reset(&self) -> Result<(), Error> {
+        self.store(|_, place| {
+            place.generation += 1;
+            place.through = None;
+            async { Ok(()) }.boxed()
+        })
+        .await
+    }
+
+    async fn apply(&self, changes: Vec<pb::Change>, cursor: String) -> Result<(), Error> {
+        self.store(move |tx, place| {
+            async move {
+                for change in &changes {
+                    let Some(pb::change::Resource::Domain(domain)) = &change.resource else {
+                        continue;
+                    };
+                    // What this release can't read is not verified for anybody.
+                    let Ok(account) = AccountId::parse(&domain.account_id) else {
+                        continue;
+                    };
+                    if change.op() == ChangeOp::Deleted {
+                        store::domain::delete(tx, &account, &domain.domain_id).await?;
+                        continue;
+                    }
+                    let Ok(name) = DomainName::parse(&domain.name) else {
+                        continue;
+                    };
+                    let projected = Projected {
+                        account,
+                        domain_id: domain.domain_id.clone(),
+                        name,
+                        verified: domain.state() == pb::DomainState::Verified,
+                        version: domain.version,
+                    };
+                    store::domain::upsert(tx, &projected, place.generation).await?;
+                }
+                place.cursor = cursor;
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn snapshot_end(&self, cursor: String) -> Result<(), Error> {
+        self.store(move |tx, place| {
+            async move {
+                store::domain::drop_older(tx, place.generation).await?;
+                place.cursor = cursor;
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn progress(&self, cursor: String, through: Timestamp) -> Result<(), Error> {
+        self.store(move |_, place| {
+            place.cursor = cursor;
+            place.through = Some(through);
+            async { Ok(()) }.boxed()
+        })
+        .await
+    }
+}
+
+/// Level-triggered: whatever changed, whoever is held for a verified domain is released, until a
+/// scan finds nobody. The one writer of SQLite orders every create before or after the commit that
+/// verified its domain: one before is found by the scan, one after sees the domain verified.
+async fn release(shared: Arc<Shared>) {
+    let mut wake = shared.store.wake();
+    loop {
+        wake.mark_unchanged();
+        if let Err(error) = sweep(&shared).await {
+            tracing::warn!(%error, "releasing held users failed; it is tried again");
+        }
+        let woken = async {
+            // An error says that the writer is gone: then only `stop` matters.
+            if tokio::time::timeout(SWEEP, wake.changed())
+                .await
+                .is_ok_and(|end| end.is_err())
+            {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = shared.deps.stop.cancelled() => return,
+            () = woken => {}
+        }
+    }
+}
+
+async fn sweep(shared: &Arc<Shared>) -> Result<(), Error> {
+    for (account, domain) in store::domain::with_held_users(shared.store.reader()).await? {
+        while release_some(shared, account.clone(), domain.clone()).await? > 0 {}
+    }
+    Ok(())
+}
+
+/// Releases the next users of the domain in the order in which they came; how many.
+async fn release_some(
+    shared: &Arc<Shared>,
+    account: AccountId,
+    domain: DomainName,
+) -> Result<usize, Error> {
+    let now = shared.deps.clock.now();
+    shared
+        .store
+        .write(move |tx| {
+            Box::pin(async move {
+                // The domain may have been lost since the scan.
+                if !store::domain::is_verified(tx, &account, Some(&domain)).await? {
+                    return Ok(0);
+                }
+                let origin = Origin::system(now);
+                let held = store::user::held(tx, &account, &domain, BATCH).await?;
+                for before in &held {
+                    let after = user::release(before, now);
+                    store::user::update(tx, before, &after, &origin).await?;
+                }
+                Ok(held.len())
+            })
+        })
+        .await
+}

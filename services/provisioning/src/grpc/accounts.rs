@@ -1,0 +1,126 @@
+//! `AccountService`.
+
+use rollcall_rpc::Failure;
+use rollcall_rpc::pb::provisioning::v1 as pb;
+use rollcall_rpc::pb::provisioning::v1::account_service_server::AccountService;
+use rollcall_store::page;
+use tonic::{Request, Response, Status};
+
+use super::{Api, account_id, caller, encode, page as parse_page};
+use crate::account::{self, Account, PricingModel, Seats};
+use crate::error::Error;
+use crate::store;
+
+#[tonic::async_trait]
+impl AccountService for Api {
+    async fn put_account(
+        &self,
+        request: Request<pb::PutAccountRequest>,
+    ) -> Result<Response<pb::PutAccountResponse>, Status> {
+        let origin = self.origin(&request)?;
+        let caller = caller(&request)?;
+        let message = request.into_inner().account;
+        let message = message.ok_or_else(|| Error::field("account", "is required"))?;
+        let id = account_id(&caller, &message.account_id)?;
+        let account = decode(message)?;
+        let (entry, position) = self
+            .0
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let before = store::account::find(tx, &id)
+                        .await?
+                        .map(|entry| entry.stored);
+                    let Some(after) = account::put(before.as_ref(), account, origin.time) else {
+                        let stored = before.ok_or_else(|| Error::not_found("account", &id))?;
+                        return Ok((account::Entry { id, stored }, None));
+                    };
+                    let position =
+                        store::account::save(tx, &id, before.as_ref(), &after, &origin).await?;
+                    Ok::<_, Error>((account::Entry { id, stored: after }, Some(position)))
+                })
+            })
+            .await?;
+        Ok(Response::new(pb::PutAccountResponse {
+            account: Some(encode::account(&entry, &self.0.config)),
+            change_token: position
+                .map(|position| self.token(position))
+                .unwrap_or_default(),
+        }))
+    }
+
+    async fn get_account(
+        &self,
+        request: Request<pb::GetAccountRequest>,
+    ) -> Result<Response<pb::GetAccountResponse>, Status> {
+        let caller = caller(&request)?;
+        let entry = self.account(&caller, &request.get_ref().account_id).await?;
+        let account = Some(encode::account(&entry, &self.0.config));
+        Ok(Response::new(pb::GetAccountResponse { account }))
+    }
+
+    async fn list_accounts(
+        &self,
+        request: Request<pb::ListAccountsRequest>,
+    ) -> Result<Response<pb::ListAccountsResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let list = format!("accounts {}", caller.name);
+        let page = parse_page(request.page_size, &request.page_token, &list)?;
+        let only = caller.accounts.as_deref();
+        let found =
+            store::account::list(self.0.store.reader(), only, &page.after, page.size + 1).await;
+        let mut found = found.map_err(|error| Failure::from(Error::from(error)))?;
+        let next = next_token(&mut found, page.size, |entry| {
+            page::token(entry.id.as_str(), &list)
+        });
+        Ok(Response::new(pb::ListAccountsResponse {
+            accounts: found
+                .iter()
+                .map(|entry| encode::account(entry, &self.0.config))
+                .collect(),
+            next_page_token: next,
+        }))
+    }
+}
+
+/// Cuts the row that was read beyond the page, and makes the token for the next one.
+pub(super) fn next_token<T>(rows: &mut Vec<T>, size: u64, token: impl Fn(&T) -> String) -> String {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if rows.len() <= size {
+        return String::new();
+    }
+    rows.truncate(size);
+    rows.last().map(token).unwrap_or_default()
+}
+
+fn decode(message: pb::Account) -> Result<Account, Error> {
+    let pricing_model = match message.pricing_model() {
+        pb::PricingModel::PermissionSetSeats => Some(PricingModel::PermissionSetSeats),
+        pb::PricingModel::SeatsBased => Some(PricingModel::SeatsBased),
+        pb::PricingModel::Unspecified => None,
+    };
+    let account = Account {
+        display_name: message.display_name,
+        subscriptions: message.subscriptions,
+        pricing_model: pricing_model.unwrap_or(PricingModel::PermissionSetSeats),
+        sso_enabled: message.sso_enabled,
+        seats: message
+            .seats
+            .into_iter()
+            .map(|seats| Seats {
+                seat_type: seats.seat_type,
+                purchased: seats.purchased,
+            })
+            .collect(),
+    };
+    let mut violations = account.violations();
+    if pricing_model.is_none() {
+        violations.push(("account.pricing_model".to_owned(), "is required".to_owned()));
+    }
+    if violations.is_empty() {
+        Ok(account)
+    } else {
+        Err(Error::InvalidField(violations))
+    }
+}

@@ -1,0 +1,380 @@
+//! `ScimUserService`: Okta's writes and reads, one transaction each.
+
+use rollcall_rpc::convert::user as convert;
+use rollcall_rpc::metadata;
+use rollcall_rpc::pb::scim::v1 as pb;
+use rollcall_rpc::pb::scim::v1::scim_user_service_server::ScimUserService;
+use rollcall_scim::patch::{self, Operation};
+use rollcall_scim::{self as scim, Filter, User as Attributes};
+use rollcall_store::Tx;
+use rollcall_types::{Credential, UserId};
+use tonic::{Request, Response, Status};
+
+use super::{Api, encode, token};
+use crate::connection::Principal;
+use crate::error::Error;
+use crate::store::user::{Row, Slice};
+use crate::store::{self, Origin};
+use crate::user::{self, Moment, User};
+
+/// The most users of one page (RFC 9865 `maxPageSize`).
+const MAX_PAGE: i32 = 200;
+
+impl Api {
+    /// Whom the forwarded credential speaks for, for a read: trusted for at most five seconds.
+    async fn reader<T>(&self, request: &Request<T>) -> Result<Principal, Error> {
+        let credential = credential(request)?;
+        let known = match self.0.tokens.get(credential.id()) {
+            Some(known) => known,
+            None => {
+                let found = store::connection::look_up(self.0.store.reader(), &credential).await?;
+                let known = found.ok_or(Error::CredentialInvalid)?;
+                self.0.tokens.put(credential.id(), known.clone());
+                known
+            }
+        };
+        known
+            .admits(&credential, self.now())
+            .ok_or(Error::CredentialInvalid)
+    }
+
+    /// Changes one user in one transaction, which also checks the token (C-03): `decide` gets what
+    /// is stored and answers what it becomes, or `None` for no change.
+    async fn change<F>(
+        &self,
+        credential: Credential,
+        request: Option<rollcall_types::RequestId>,
+        id: String,
+        if_match: Vec<String>,
+        decide: F,
+    ) -> Result<(pb::ScimUser, String), Error>
+    where
+        F: FnOnce(&User) -> Result<Change, Error> + Send + 'static,
+    {
+        let shared = self.0.clone();
+        let now = self.now();
+        self.0
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let principal = writer(tx, &credential, now).await?;
+                    let origin = Origin::connection(principal.connection, request, now);
+                    let before = load(tx, &principal, &id).await?;
+                    precondition(&if_match, &before)?;
+                    let change = decide(&before)?;
+                    let domain = user::email_domain(&change.attributes);
+                    let verified =
+                        store::domain::is_verified(tx, &principal.account, domain.as_ref()).await?;
+                    let moment = Moment {
+                        connection: principal.connection,
+                        now,
+                        verified,
+                    };
+                    let after = match change.how {
+                        How::Replace => user::replace(&before, change.attributes, &moment)?,
+                        How::Patch => user::patch(&before, change.attributes, &moment)?,
+                    };
+                    let Some(after) = after else {
+                        let row = store::user::find(tx, &principal.account, before.id).await?;
+                        let row = row.ok_or_else(|| Error::not_found("user", &id))?;
+                        return Ok((encode::scim_user(&principal.account, row)?, String::new()));
+                    };
+                    let position = store::user::update(tx, &before, &after, &origin).await;
+                    let position = position.map_err(taken)?;
+                    let row = stored(tx, &after).await?;
+                    Ok((row, token(&shared, position)))
+                })
+            })
+            .await
+    }
+}
+
+/// What a write asks for.
+struct Change {
+    attributes: Attributes,
+    how: How,
+}
+
+enum How {
+    Replace,
+    Patch,
+}
+
+#[tonic::async_trait]
+impl ScimUserService for Api {
+    async fn create_user(
+        &self,
+        request: Request<pb::CreateUserRequest>,
+    ) -> Result<Response<pb::CreateUserResponse>, Status> {
+        let credential = credential(&request)?;
+        let request_id = metadata::request_id(&request);
+        let request = request.into_inner();
+        let attributes = attributes(request.attributes, request.roles, request.external_id)?;
+        let id = UserId::from_uuid(self.0.deps.ids.next());
+        let (now, shared) = (self.now(), self.0.clone());
+        let (user, change_token) = self
+            .0
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let principal = writer(tx, &credential, now).await?;
+                    let origin = Origin::connection(principal.connection, request_id, now);
+                    let domain = user::email_domain(&attributes);
+                    let verified =
+                        store::domain::is_verified(tx, &principal.account, domain.as_ref()).await?;
+                    let moment = Moment {
+                        connection: principal.connection,
+                        now,
+                        verified,
+                    };
+                    let user = user::create(&principal.account, id, attributes, &moment);
+                    let position = store::user::insert(tx, &user, &origin)
+                        .await
+                        .map_err(taken)?;
+                    Ok::<_, Error>((stored(tx, &user).await?, token(&shared, position)))
+                })
+            })
+            .await?;
+        Ok(Response::new(pb::CreateUserResponse {
+            user: Some(user),
+            change_token,
+        }))
+    }
+
+    async fn get_user(
+        &self,
+        request: Request<pb::GetUserRequest>,
+    ) -> Result<Response<pb::GetUserResponse>, Status> {
+        let principal = self.reader(&request).await?;
+        let text = &request.get_ref().user_id;
+        let id: UserId = text.parse().map_err(|_| Error::not_found("user", text))?;
+        let found = store::user::find(self.0.store.reader(), &principal.account, id).await;
+        let row = found
+            .map_err(Error::from)?
+            .ok_or_else(|| Error::not_found("user", text))?;
+        let user = Some(encode::scim_user(&principal.account, row)?);
+        Ok(Response::new(pb::GetUserResponse { user }))
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<pb::ListUsersRequest>,
+    ) -> Result<Response<pb::ListUsersResponse>, Status> {
+        let principal = self.reader(&request).await?;
+        let request = request.into_inner();
+        let filter = request.filter.as_deref().map(Filter::parse).transpose();
+        let filter = filter.map_err(Error::from)?;
+        let condition = store::user::compile(filter.as_ref()).map_err(Error::from)?;
+        let reader = self.0.store.reader();
+        let account = &principal.account;
+        let total = store::user::count(reader, account, &condition)
+            .await
+            .map_err(Error::from)?;
+        let count = request.count.clamp(0, MAX_PAGE);
+        let skip = u64::try_from(request.start_index.max(1) - 1).unwrap_or(0);
+        let past = i64::try_from(skip).is_ok_and(|skip| skip >= total);
+        let rows = if count == 0 || past {
+            Vec::new()
+        } else {
+            let limit = u64::try_from(count).unwrap_or(0);
+            let rows = store::user::list(reader, account, &condition, Slice::Skip(skip), limit);
+            rows.await.map_err(Error::from)?
+        };
+        let users: Result<Vec<_>, Error> = rows
+            .into_iter()
+            .map(|row| encode::scim_user(account, row))
+            .collect();
+        Ok(Response::new(pb::ListUsersResponse {
+            users: users?,
+            total_results: total,
+        }))
+    }
+
+    async fn replace_user(
+        &self,
+        request: Request<pb::ReplaceUserRequest>,
+    ) -> Result<Response<pb::ReplaceUserResponse>, Status> {
+        let credential = credential(&request)?;
+        let request_id = metadata::request_id(&request);
+        let request = request.into_inner();
+        let attributes = attributes(request.attributes, request.roles, request.external_id)?;
+        let decide = move |_: &User| {
+            Ok(Change {
+                attributes,
+                how: How::Replace,
+            })
+        };
+        let (user, change_token) = self
+            .change(
+                credential,
+                request_id,
+                request.user_id,
+                request.if_match,
+                decide,
+            )
+            .await?;
+        Ok(Response::new(pb::ReplaceUserResponse {
+            user: Some(user),
+            change_token,
+        }))
+    }
+
+    async fn patch_user(
+        &self,
+        request: Request<pb::PatchUserRequest>,
+    ) -> Result<Response<pb::PatchUserResponse>, Status> {
+        let credential = credential(&request)?;
+        let request_id = metadata::request_id(&request);
+        let request = request.into_inner();
+        let operations = operations(request.operations)?;
+        let decide = move |stored: &User| {
+            let patched = patch::apply(&stored.attributes, &operations)?;
+            Ok(Change {
+                attributes: patched.user,
+                how: How::Patch,
+            })
+        };
+        let (user, change_token) = self
+            .change(
+                credential,
+                request_id,
+                request.user_id,
+                request.if_match,
+                decide,
+            )
+            .await?;
+        Ok(Response::new(pb::PatchUserResponse {
+            user: Some(user),
+            change_token,
+        }))
+    }
+
+    async fn delete_user(
+        &self,
+        request: Request<pb::DeleteUserRequest>,
+    ) -> Result<Response<pb::DeleteUserResponse>, Status> {
+        let credential = credential(&request)?;
+        let request_id = metadata::request_id(&request);
+        let request = request.into_inner();
+        let now = self.now();
+        let position = self
+            .0
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let principal = writer(tx, &credential, now).await?;
+                    let origin = Origin::connection(principal.connection, request_id, now);
+                    let user = load(tx, &principal, &request.user_id).await?;
+                    precondition(&request.if_match, &user)?;
+                    Ok::<_, Error>(store::user::delete(tx, &user, &origin).await?)
+                })
+            })
+            .await?;
+        Ok(Response::new(pb::DeleteUserResponse {
+            change_token: self.token(position),
+        }))
+    }
+}
+
+/// The forwarded credential. Its form is checked before any database is asked.
+fn credential<T>(request: &Request<T>) -> Result<Credential, Error> {
+    let text = metadata::credential(request.metadata()).ok_or(Error::CredentialInvalid)?;
+    Credential::parse(text).ok_or(Error::CredentialInvalid)
+}
+
+/// Whom the credential speaks for, for a write: looked up in the write's own transaction.
+async fn writer(
+    tx: &Tx,
+    credential: &Credential,
+    now: rollcall_types::Timestamp,
+) -> Result<Principal, Error> {
+    let found = store::connection::look_up(tx, credential).await?;
+    found
+        .and_then(|known| known.admits(credential, now))
+        .ok_or(Error::CredentialInvalid)
+}
+
+async fn load(tx: &Tx, principal: &Principal, text: &str) -> Result<User, Error> {
+    let id: UserId = text.parse().map_err(|_| Error::not_found("user", text))?;
+    let row: Option<Row> = store::user::find(tx, &principal.account, id).await?;
+    let row = row.ok_or_else(|| Error::not_found("user", text))?;
+    Ok(row.decode(&principal.account)?)
+}
+
+/// The user as it now is, as the gateway needs it.
+async fn stored(tx: &Tx, user: &User) -> Result<pb::ScimUser, Error> {
+    let row = store::user::find(tx, &user.account, user.id).await?;
+    let row = row.ok_or_else(|| Error::not_found("user", user.id))?;
+    encode::scim_user(&user.account, row)
+}
+
+/// If-Match (RFC 7232, section 3.1): any of the tags, or `*`.
+fn precondition(if_match: &[String], user: &User) -> Result<(), Error> {
+    let etag = user.etag();
+    let fits = |tag: &String| tag == "*" || opaque(tag) == opaque(&etag);
+    if if_match.is_empty() || if_match.iter().any(fits) {
+        Ok(())
+    } else {
+        Err(Error::VersionMismatch(etag))
+    }
+}
+
+/// SCIM's versions are weak, and clients send them back with or without the mark.
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+fn attributes(
+    attributes: Option<rollcall_rpc::pb::provisioning::v1::UserAttributes>,
+    roles: Option<rollcall_rpc::pb::provisioning::v1::RoleList>,
+    external_id: String,
+) -> Result<Attributes, Status> {
+    let attributes = attributes.ok_or_else(|| Error::field("attributes", "is required"))?;
+    let mut attributes = convert::from_proto(attributes)?;
+    if attributes.user_name.is_empty() {
+        return Err(Error::field("attributes.user_name", "is required").into());
+    }
+    attributes.roles = roles.map(convert::roles_from_proto);
+    attributes.external_id = Some(external_id).filter(|id| !id.is_empty());
+    Ok(attributes)
+}
+
+fn operations(messages: Vec<pb::PatchOperation>) -> Result<Vec<Operation>, Error> {
+    messages
+        .into_iter()
+        .map(|message| {
+            let value = message
+                .value_json
+                .as_deref()
+                .map(serde_json::from_str)
+                .transpose();
+            let value = value.map_err(|error| {
+                scim::Error::new(
+                    scim::ErrorKind::InvalidSyntax,
+                    format!("the value of a PATCH operation is no JSON: {error}"),
+                )
+            })?;
+            Ok(Operation {
+                op: op(&message.op)?,
+                path: message.path,
+                value,
+            })
+        })
+        .collect()
+}
+
+fn op(word: &str) -> Result<patch::Op, scim::Error> {
+    patch::Op::parse(word).ok_or_else(|| {
+        let detail = format!("op {word:.20?} is none of add, remove, replace");
+        scim::Error::new(scim::ErrorKind::InvalidSyntax, detail)
+    })
+}
+
+/// A unique index that a write ran into, in the words of its attribute.
+fn taken(error: rollcall_store::Error) -> Error {
+    match error.unique_violation() {
+        Some(columns) if columns.contains("user_name") => Error::UserNameTaken(None),
+        Some(columns) if columns.contains("external_id") => Error::ExternalIdTaken(None),
+        _ => Error::Storage(error),
+    }
+}
