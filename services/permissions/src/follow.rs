@@ -1,0 +1,197 @@
+//! Provisioning's feed: what is taken from each change, and how it is stored.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use rollcall_rpc::Backend;
+use rollcall_rpc::convert::time;
+use rollcall_rpc::follower::{Feed, Follower, Mark};
+use rollcall_rpc::pb::common::v1::{ActorKind, ChangeOp};
+use rollcall_rpc::pb::provisioning::v1 as pb;
+use rollcall_store::position::Source;
+use rollcall_store::{Epoch, Error, Store, TokenKey, follow};
+use rollcall_types::{AccountId, Clock, ConnectionId, Timestamp, UserId};
+use tonic::Status;
+
+use crate::input::{Input, Resource};
+use crate::memory::Memory;
+use crate::resolve::UserInput;
+use crate::store::change::Origin;
+use crate::store::input;
+
+/// Larger than any page: 1,000 users with every attribute.
+const MESSAGE: usize = 64 * 1024 * 1024;
+
+/// The feed, as a client.
+pub(crate) struct Provisioning(pub(crate) Backend);
+
+impl Feed for Provisioning {
+    type Change = pb::Change;
+
+    async fn watch(
+        &self,
+        cursor: String,
+    ) -> Result<BoxStream<'static, Result<Mark<pb::Change>, Status>>, Status> {
+        let request = pb::WatchRequest {
+            account_id: String::new(),
+            kinds: vec![
+                pb::ResourceKind::Connection.into(),
+                pb::ResourceKind::User.into(),
+            ],
+            cursor,
+            consumer: "permissions".to_owned(),
+        };
+        let mut client = pb::feed_service_client::FeedServiceClient::new(self.0.clone())
+            .max_decoding_message_size(MESSAGE);
+        let stream = client.watch(request).await?.into_inner();
+        Ok(stream
+            .filter_map(async |message| message.map(mark).transpose())
+            .boxed())
+    }
+}
+
+/// A message as the follower takes it; `None` for a kind of message that a newer peer has.
+fn mark(message: pb::WatchResponse) -> Option<Mark<pb::Change>> {
+    use pb::watch_response::Mark as Sent;
+    Some(match message.mark? {
+        Sent::Reset(_) => Mark::Reset,
+        Sent::Changes(page) => Mark::Changes {
+            changes: page.changes,
+            cursor: page.cursor,
+            snapshot: page.snapshot,
+        },
+        Sent::SnapshotEnd(end) => Mark::SnapshotEnd { cursor: end.cursor },
+        Sent::Progress(progress) => Mark::Progress {
+            cursor: progress.cursor,
+            through: time::from_proto(&progress.through_time?)?,
+        },
+    })
+}
+
+/// Stores what the feed brings.
+pub(crate) struct Inputs {
+    /// The service's database.
+    pub(crate) store: Store,
+    /// Opens the change tokens of provisioning.
+    pub(crate) token_key: Arc<TokenKey>,
+    /// Dates the changes in the service's own feed.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Learns how far the feed is.
+    pub(crate) memory: Arc<Memory>,
+}
+
+impl Inputs {
+    fn origin(&self) -> Origin {
+        Origin {
+            actor: (ActorKind::System.into(), String::new()),
+            request: None,
+            time: self.clock.now(),
+        }
+    }
+
+    /// The greatest position among the changes; a page of a snapshot has none.
+    fn newest(&self, changes: &[pb::Change]) -> Option<(Epoch, i64)> {
+        let tokens = changes
+            .iter()
+            .filter_map(|change| self.token_key.open(&change.change_token));
+        tokens
+            .filter(|token| token.source == Source::Provisioning)
+            .max_by_key(|token| token.position)
+            .map(|token| (token.epoch, token.position))
+    }
+}
+
+impl Follower for Inputs {
+    type Change = pb::Change;
+    type Error = Error;
+
+    async fn cursor(&self) -> Result<String, Error> {
+        Ok(follow::load(self.store.reader(), input::SOURCE)
+            .await?
+            .cursor)
+    }
+
+    async fn reset(&self) -> Result<(), Error> {
+        tracing::info!("provisioning's feed starts over");
+        self.store.write(|tx| Box::pin(input::reset(tx))).await
+    }
+
+    async fn apply(&self, changes: Vec<pb::Change>, cursor: String) -> Result<(), Error> {
+        let newest = self.newest(&changes);
+        let origin = self.origin();
+        let inputs: Vec<Input> = changes.into_iter().filter_map(read).collect();
+        self.store
+            .write(move |tx| {
+                Box::pin(async move { input::apply(tx, &origin, &inputs, newest, cursor).await })
+            })
+            .await
+    }
+
+    async fn snapshot_end(&self, cursor: String) -> Result<(), Error> {
+        let origin = self.origin();
+        self.store
+            .write(|tx| Box::pin(async move { input::snapshot_end(tx, &origin, cursor).await }))
+            .await
+    }
+
+    async fn progress(&self, cursor: String, through: Timestamp) -> Result<(), Error> {
+        let stored = follow::load(self.store.reader(), input::SOURCE).await?;
+        if stored.cursor != cursor || stored.through.is_none() {
+            self.store
+                .write(move |tx| Box::pin(input::progress(tx, cursor, through)))
+                .await?;
+        }
+        self.memory.note_through(through);
+        Ok(())
+    }
+}
+
+/// What is taken from a change; `None` for what doesn't concern us or can't be read.
+fn read(change: pb::Change) -> Option<Input> {
+    let deleted = change.op() == ChangeOp::Deleted;
+    let account = AccountId::parse(&change.account_id).ok();
+    let input = account
+        .zip(change.resource)
+        .and_then(|(account, resource)| {
+            let (version, resource) = match resource {
+                pb::change::Resource::User(user) => {
+                    let id = UserId::parse(&user.user_id).ok()?;
+                    let version = user.version;
+                    (
+                        version,
+                        Resource::User(id, (!deleted).then(|| read_user(user))),
+                    )
+                }
+                pb::change::Resource::Connection(connection) => {
+                    let id = ConnectionId::parse(&connection.connection_id).ok()?;
+                    let connected = connection.state() == pb::ConnectionState::Connected;
+                    (
+                        connection.version,
+                        Resource::Connection(id, connected && !deleted),
+                    )
+                }
+                pb::change::Resource::Account(_) => return None,
+            };
+            Some(Input {
+                account,
+                version,
+                resource,
+            })
+        });
+    if input.is_none() {
+        tracing::warn!(kind = change.kind, "a change of provisioning can't be read");
+    }
+    input
+}
+
+fn read_user(user: pb::User) -> UserInput {
+    let managed_by = user.managed_by.as_ref();
+    UserInput {
+        access: user.access.as_ref().map_or(0, |access| access.state).into(),
+        connection: managed_by.and_then(|by| ConnectionId::parse(&by.connection_id).ok()),
+        roles: user
+            .roles
+            .map(|list| list.roles.into_iter().map(|role| role.value).collect()),
+    }
+}
