@@ -8,7 +8,7 @@ use sea_orm_migration::prelude::*;
 
 /// See the module.
 #[derive(DeriveMigrationName)]
-pub struct Migration;
+pub(super) struct Migration;
 
 /// The statements, the same text for SQLite and PostgreSQL. (The binary type of ids differs and is
 /// filled in.)

@@ -1,0 +1,95 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{client, dev, simulate};
+
+/// What a command can fail with: one line that names the fix.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// User provisioning from Okta: SCIM outside, gRPC inside.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rollcall",
+    version,
+    about,
+    after_help = "Examples:
+  rollcall dev                          everything on this machine, on SQLite
+  rollcall simulate okta --users 200    play Okta against it
+  rollcall user list acme               see what arrived"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything in one process, with two demo accounts. Not for production.
+    #[command(after_help = "Example:\n  rollcall dev --data .rollcall --listen 127.0.0.1:8080")]
+    Dev(dev::Options),
+    /// Play an identity provider against a SCIM service.
+    Simulate {
+        #[command(subcommand)]
+        provider: Provider,
+    },
+    /// The product's accounts.
+    Account {
+        #[command(flatten)]
+        target: client::Target,
+        #[command(subcommand)]
+        command: client::account::Command,
+    },
+    /// Connections to Okta and their bearer tokens.
+    Connection {
+        #[command(flatten)]
+        target: client::Target,
+        #[command(subcommand)]
+        command: client::connection::Command,
+    },
+    /// Users, their access and their changes.
+    User {
+        #[command(flatten)]
+        target: client::Target,
+        #[command(subcommand)]
+        command: client::user::Command,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Provider {
+    /// Okta: connection test, import, assign, update, roles, deactivate, reactivate.
+    #[command(after_help = "Example:\n  rollcall simulate okta --users 200 --mode wizard")]
+    Okta(simulate::Options),
+}
+
+/// Where the handshake file of `rollcall dev` is looked for.
+#[derive(Clone, Debug, Args)]
+pub struct Handshake {
+    /// The handshake file of a running `rollcall dev`.
+    #[arg(long, global = true, default_value = ".rollcall/dev.json")]
+    pub handshake: PathBuf,
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// One line for a person, with the fix.
+    pub async fn run(self) -> Result<ExitCode, Error> {
+        match self.command {
+            Command::Dev(options) => dev::run(options).await,
+            Command::Simulate {
+                provider: Provider::Okta(options),
+            } => simulate::run(options).await,
+            Command::Account { target, command } => client::account::run(&target, command).await,
+            Command::Connection { target, command } => {
+                client::connection::run(&target, command).await
+            }
+            Command::User { target, command } => client::user::run(&target, command).await,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! `rollcall user`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use rollcall_rpc::pb::permissions::v1 as permissions;
+use rollcall_rpc::pb::permissions::v1::access_service_client::AccessServiceClient;
+use rollcall_rpc::pb::provisioning::v1 as pb;
+use rollcall_rpc::pb::provisioning::v1::feed_service_client::FeedServiceClient;
+use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
+use serde_json::json;
+
+use super::{Target, table, told};
+use crate::cli::Error;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the users of an account.
+    List {
+        /// The account.
+        account: String,
+        /// A SCIM filter, such as `userName eq "alice@acme.example"`.
+        #[arg(long, default_value = "")]
+        filter: String,
+    },
+    /// Show one user.
+    Show {
+        /// The account.
+        account: String,
+        /// Its id or userName.
+        user: String,
+    },
+    /// Explain what a user may do, role by role.
+    Explain {
+        /// The account.
+        account: String,
+        /// Its id or userName.
+        user: String,
+    },
+    /// Follow the users of an account: first the state, then every change.
+    Watch {
+        /// The account.
+        account: String,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// One line with the fix.
+pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
+    let backend = target.backend().await?;
+    match command {
+        Command::List { account, filter } => {
+            let mut client = UserServiceClient::new(backend);
+            let mut rows = Vec::new();
+            let mut page_token = String::new();
+            loop {
+                let request = pb::ListUsersRequest {
+                    account_id: account.clone(),
+                    filter: filter.clone(),
+                    page_size: 1000,
+                    page_token,
+                };
+                let page = client
+                    .list_users(request)
+                    .await
+                    .map_err(|s| told(&s))?
+                    .into_inner();
+                for user in &page.users {
+                    if target.json {
+                        println!("{}", to_json(user));
+                    } else {
+                        rows.push(row(user));
+                    }
+                }
+                page_token = page.next_page_token;
+                if page_token.is_empty() {
+                    break;
+                }
+            }
+            if !target.json {
+                println!("{}", table(&["USER", "USERNAME", "ACCESS", "ROLES"], &rows));
+            }
+        }
+        Command::Show { account, user } => {
+            let user = find(&mut UserServiceClient::new(backend), &account, user).await?;
+            println!("{:#}", to_json(&user));
+        }
+        Command::Explain { account, user } => {
+            let user = find(&mut UserServiceClient::new(backend.clone()), &account, user).await?;
+            let request = permissions::ExplainUserRequest {
+                account_id: account,
+                user_id: user.user_id,
+                at_least: String::new(),
+            };
+            let answer = AccessServiceClient::new(backend)
+                .explain_user(request)
+                .await;
+            let explained = answer.map_err(|s| told(&s))?.into_inner();
+            println!("{}", explained.summary);
+            let rows: Vec<Vec<String>> = explained
+                .roles
+                .iter()
+                .map(|role| {
+                    let outcome = role.outcome().as_str_name();
+                    vec![
+                        role.name.clone(),
+                        outcome.trim_start_matches("ROLE_OUTCOME_").to_owned(),
+                        role.permission_set_id.clone(),
+                    ]
+                })
+                .collect();
+            println!("\n{}", table(&["ROLE", "VERDICT", "PERMISSION SET"], &rows));
+            let keys: Vec<&str> = explained.keys.iter().map(|key| key.key.as_str()).collect();
+            println!("\npermissions: {}", keys.join(", "));
+        }
+        Command::Watch { account } => watch(FeedServiceClient::new(backend), account).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn find(
+    client: &mut UserServiceClient<rollcall_rpc::Backend>,
+    account: &str,
+    user: String,
+) -> Result<pb::User, Error> {
+    use pb::get_user_request::User as By;
+    let by = if user.parse::<rollcall_types::UserId>().is_ok() {
+        By::UserId(user)
+    } else {
+        By::UserName(user)
+    };
+    let request = pb::GetUserRequest {
+        account_id: account.to_owned(),
+        user: Some(by),
+    };
+    let answer = client
+        .get_user(request)
+        .await
+        .map_err(|s| told(&s))?
+        .into_inner();
+    Ok(answer.user.unwrap_or_default())
+}
+
+async fn watch(
+    mut client: FeedServiceClient<rollcall_rpc::Backend>,
+    account: String,
+) -> Result<(), Error> {
+    use pb::watch_response::Mark;
+    let request = pb::WatchRequest {
+        account_id: account,
+        kinds: vec![pb::ResourceKind::User.into()],
+        cursor: String::new(),
+        consumer: "rollcall-cli".to_owned(),
+    };
+    let mut stream = client
+        .watch(request)
+        .await
+        .map_err(|s| told(&s))?
+        .into_inner();
+    while let Some(message) = stream.message().await.map_err(|s| told(&s))? {
+        let Some(Mark::Changes(page)) = message.mark else {
+            continue;
+        };
+        for change in page.changes {
+            let op = change
+                .op()
+                .as_str_name()
+                .trim_start_matches("CHANGE_OP_")
+                .to_owned();
+            let Some(pb::change::Resource::User(user)) = change.resource else {
+                continue;
+            };
+            println!(
+                "{}",
+                json!({"op": op, "snapshot": page.snapshot, "changed_paths": change.changed_paths,
+                       "user": to_json(&user)})
+            );
+        }
+    }
+    Ok(())
+}
+
+fn state(user: &pb::User) -> String {
+    let state = user
+        .access
+        .as_ref()
+        .map_or(pb::AccessState::Unspecified, pb::Access::state);
+    state
+        .as_str_name()
+        .trim_start_matches("ACCESS_STATE_")
+        .to_owned()
+}
+
+fn roles(user: &pb::User) -> Vec<String> {
+    let roles = user.roles.iter().flat_map(|list| &list.roles);
+    roles.map(|role| role.value.clone()).collect()
+}
+
+fn row(user: &pb::User) -> Vec<String> {
+    let name = user
+        .attributes
+        .as_ref()
+        .map(|a| a.user_name.clone())
+        .unwrap_or_default();
+    vec![
+        user.user_id.clone(),
+        name,
+        state(user),
+        roles(user).join(", "),
+    ]
+}
+
+fn to_json(user: &pb::User) -> serde_json::Value {
+    let attributes = user.attributes.clone().unwrap_or_default();
+    let access = user.access.clone().unwrap_or_default();
+    json!({
+        "user_id": user.user_id,
+        "userName": attributes.user_name,
+        "displayName": attributes.display_name,
+        "emails": attributes.emails.iter().map(|email| &email.value).collect::<Vec<_>>(),
+        "externalId": user.external_id,
+        "roles": roles(user),
+        "access": {"state": state(user), "cause": access.cause, "message": access.message},
+        "version": user.version,
+    })
+}

@@ -1,0 +1,234 @@
+//! The demo accounts, made through the same public API that the product uses. It looks before it
+//! makes, so that a second start keeps everything.
+
+use rollcall_rpc::Backend;
+use rollcall_rpc::pb::permissions::v1 as permissions;
+use rollcall_rpc::pb::permissions::v1::catalogue_service_client::CatalogueServiceClient;
+use rollcall_rpc::pb::permissions::v1::management_service_client::ManagementServiceClient;
+use rollcall_rpc::pb::permissions::v1::permission_set_service_client::PermissionSetServiceClient;
+use rollcall_rpc::pb::provisioning::v1 as provisioning;
+use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceClient;
+use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionServiceClient;
+use rollcall_types::Credential;
+use serde::Deserialize;
+
+use super::folder::Folder;
+use super::handshake;
+use crate::cli::Error;
+
+/// The checked-in file that catalogue, accounts and sets come from.
+const DEMO: &str = include_str!("demo.json");
+/// What dev calls its tokens.
+const LABEL: &str = "rollcall dev";
+
+#[derive(Debug, Deserialize)]
+struct Demo {
+    catalogue: Vec<Group>,
+    accounts: Vec<Account>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Group {
+    label: String,
+    permissions: Vec<Permission>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Permission {
+    key: String,
+    label: String,
+    description: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Account {
+    id: String,
+    display_name: String,
+    email_domain: String,
+    management: bool,
+    permission_sets: Vec<Set>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Set {
+    name: String,
+    description: String,
+    keys: Vec<String>,
+}
+
+/// Makes what is not there, and tells how to reach it.
+///
+/// # Errors
+/// When a call fails.
+pub(super) async fn make(backend: &Backend, folder: &Folder) -> Result<Vec<handshake::Account>, Error> {
+    let demo: Demo = serde_json::from_str(DEMO)?;
+    put_catalogue(backend, demo.catalogue).await?;
+    let mut made = Vec::new();
+    for account in demo.accounts {
+        put_account(backend, &account).await?;
+        let scim_token = connect(backend, folder, &account).await?;
+        create_sets(backend, &account).await?;
+        made.push(handshake::Account {
+            id: account.id,
+            scim_token,
+            email_domain: account.email_domain,
+            roles: account
+                .permission_sets
+                .into_iter()
+                .map(|set| set.name)
+                .collect(),
+        });
+    }
+    Ok(made)
+}
+
+async fn put_catalogue(backend: &Backend, groups: Vec<Group>) -> Result<(), Error> {
+    let permission = |one: Permission| permissions::Permission {
+        key: one.key,
+        label: one.label,
+        description: one.description,
+        retired: false,
+    };
+    let groups = groups
+        .into_iter()
+        .map(|group| permissions::PermissionGroup {
+            label: group.label,
+            permissions: group.permissions.into_iter().map(permission).collect(),
+        });
+    let mut client = CatalogueServiceClient::new(backend.clone());
+    let present = client
+        .get_catalogue(permissions::GetCatalogueRequest {})
+        .await?
+        .into_inner();
+    // A catalogue that somebody has put is theirs.
+    if present
+        .catalogue
+        .is_some_and(|catalogue| !catalogue.groups.is_empty())
+    {
+        return Ok(());
+    }
+    let catalogue = permissions::Catalogue {
+        groups: groups.collect(),
+        ..permissions::Catalogue::default()
+    };
+    let request = permissions::PutCatalogueRequest {
+        catalogue: Some(catalogue),
+        etag: String::new(),
+    };
+    client.put_catalogue(request).await?;
+    Ok(())
+}
+
+async fn put_account(backend: &Backend, account: &Account) -> Result<(), Error> {
+    let mut client = AccountServiceClient::new(backend.clone());
+    let request = provisioning::GetAccountRequest {
+        account_id: account.id.clone(),
+    };
+    match client.get_account(request).await {
+        Ok(_) => return Ok(()),
+        Err(status) if status.code() == tonic::Code::NotFound => {}
+        Err(status) => return Err(status.into()),
+    }
+    let message = provisioning::Account {
+        account_id: account.id.clone(),
+        display_name: account.display_name.clone(),
+        subscriptions: vec!["suite-enterprise".to_owned()],
+        pricing_model: provisioning::PricingModel::PermissionSetSeats.into(),
+        sso_enabled: true,
+        ..provisioning::Account::default()
+    };
+    client
+        .put_account(provisioning::PutAccountRequest {
+            account: Some(message),
+        })
+        .await?;
+    Ok(())
+}
+
+/// Installs the connection; reuses the kept token while it lives, else revokes dev's own ones and
+/// makes another, since only hashes are stored.
+async fn connect(backend: &Backend, folder: &Folder, account: &Account) -> Result<String, Error> {
+    let mut client = ConnectionServiceClient::new(backend.clone());
+    let account_id = account.id.clone();
+    let install = provisioning::InstallConnectionRequest {
+        account_id: account_id.clone(),
+    };
+    client.install_connection(install).await?;
+    let list = provisioning::ListTokensRequest {
+        account_id: account_id.clone(),
+        page_size: 1000,
+        page_token: String::new(),
+    };
+    let tokens = client.list_tokens(list).await?.into_inner().tokens;
+    let file = format!("scim-{account_id}");
+    let mine = tokens
+        .iter()
+        .filter(|token| token.label == LABEL && token.end_time.is_none());
+    if let Some(kept) = folder.secret(&file)?
+        && let Some(credential) = Credential::parse(&kept)
+        && mine
+            .clone()
+            .any(|token| token.token_id == credential.id().to_string())
+    {
+        return Ok(kept);
+    }
+    for token in mine {
+        let request = provisioning::RevokeTokenRequest {
+            account_id: account_id.clone(),
+            token_id: token.token_id.clone(),
+            end_time: None,
+        };
+        client.revoke_token(request).await?;
+    }
+    let request = provisioning::CreateTokenRequest {
+        account_id,
+        label: LABEL.to_owned(),
+        expire_time: None,
+        idempotency_key: String::new(),
+    };
+    let secret = client.create_token(request).await?.into_inner().secret;
+    folder.keep(&file, &secret)?;
+    Ok(secret)
+}
+
+async fn create_sets(backend: &Backend, account: &Account) -> Result<(), Error> {
+    let mut client = PermissionSetServiceClient::new(backend.clone());
+    let list = permissions::ListPermissionSetsRequest {
+        account_id: account.id.clone(),
+        page_size: 1000,
+        page_token: String::new(),
+    };
+    let present = client
+        .list_permission_sets(list)
+        .await?
+        .into_inner()
+        .permission_sets;
+    // Sets that somebody has made or removed are theirs: the demo's are made once.
+    if !present.is_empty() {
+        return Ok(());
+    }
+    for set in &account.permission_sets {
+        let message = permissions::PermissionSet {
+            name: set.name.clone(),
+            description: set.description.clone(),
+            permission_keys: set.keys.clone(),
+            ..permissions::PermissionSet::default()
+        };
+        let request = permissions::CreatePermissionSetRequest {
+            account_id: account.id.clone(),
+            permission_set: Some(message),
+            idempotency_key: String::new(),
+        };
+        client.create_permission_set(request).await?;
+    }
+    if account.management {
+        let request = permissions::SetManagementRequest {
+            account_id: account.id.clone(),
+            enabled: true,
+        };
+        ManagementServiceClient::new(backend.clone())
+            .set_management(request)
+            .await?;
+    }
+    Ok(())
+}
