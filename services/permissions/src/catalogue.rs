@@ -57,7 +57,7 @@ pub(crate) fn keys(groups: &[Group]) -> BTreeMap<&str, bool> {
 ///
 /// # Errors
 /// [`Error::Invalid`] with every violation: a key that is empty, over 128 characters, given twice
-/// or not printable; a text with U+0000, which PostgreSQL can't keep.
+/// or not printable; a text with U+0000, which not every engine can keep.
 pub(crate) fn check(groups: &[Group]) -> Result<(), Error> {
     let mut wrong: Vec<Violation> = Vec::new();
     let mut seen = BTreeSet::new();

@@ -18,7 +18,7 @@ impl Default for Config {
         Self {
             minimal_keys: Vec::new(),
             max_permission_sets: 100,
-            stale_after: Duration::from_secs(60),
+            stale_after: Duration::from_mins(1),
         }
     }
 }

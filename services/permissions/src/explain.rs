@@ -19,7 +19,7 @@ pub(crate) fn summary(access: Access, resolution: &Resolution, covered: bool) ->
             sentences.push("The user is deactivated, so nothing is granted.".to_owned());
         }
         Access::Other(_) => {
-            sentences.push("The user has no access, so nothing is granted.".to_owned())
+            sentences.push("The user has no access, so nothing is granted.".to_owned());
         }
     }
     let active = access == Access::Active;

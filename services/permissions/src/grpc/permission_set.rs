@@ -86,8 +86,8 @@ impl pb::permission_set_service_server::PermissionSetService for PermissionSets 
         let mut found = found.map_err(Error::from)?;
         let more = found.len() > size;
         found.truncate(size);
-        let last = found.last().filter(|_| more);
-        let next_page_token = last
+        let newest = found.last().filter(|_| more);
+        let next_page_token = newest
             .map(|set| page::token(&set.id.to_string(), &list))
             .unwrap_or_default();
         Ok(Response::new(pb::ListPermissionSetsResponse {
@@ -102,12 +102,12 @@ impl pb::permission_set_service_server::PermissionSetService for PermissionSets 
     ) -> Result<Response<pb::UpdatePermissionSetsResponse>, Status> {
         let (message, origin, extensions) = open(&self.0, request);
         let account = account(&extensions, &message.account_id)?;
-        let updates = updates(message.updates)?;
+        let updates = parse_updates(message.updates)?;
         let of = account.clone();
-        let updated = self.0.store.write(move |tx| {
+        let outcome = self.0.store.write(move |tx| {
             Box::pin(async move { sets::update(tx, &origin, &of, &updates).await })
         });
-        let (sets, position) = self.name_holder(&account, updated.await).await?;
+        let (sets, position) = self.name_holder(&account, outcome.await).await?;
         Ok(Response::new(pb::UpdatePermissionSetsResponse {
             permission_sets: sets.into_iter().map(to_proto).collect(),
             change_token: position
@@ -163,12 +163,12 @@ fn not_found(id: &str) -> Error {
     }
 }
 
-fn updates(sent: Vec<pb::PermissionSetUpdate>) -> Result<Vec<Update>, Error> {
+fn parse_updates(sent: Vec<pb::PermissionSetUpdate>) -> Result<Vec<Update>, Error> {
     if !(1..=UPDATES).contains(&sent.len()) {
         return Err(Error::field("updates", format!("must be 1 to {UPDATES}")));
     }
     let mut seen = HashSet::new();
-    let mut updates = Vec::with_capacity(sent.len());
+    let mut parsed = Vec::with_capacity(sent.len());
     for (at, update) in sent.into_iter().enumerate() {
         let field = |name: &str| format!("updates[{at}].{name}");
         let set = update
@@ -183,14 +183,14 @@ fn updates(sent: Vec<pb::PermissionSetUpdate>) -> Result<Vec<Update>, Error> {
             ));
         }
         let content = Content::new(set.name, set.description, set.permission_keys);
-        updates.push(Update {
+        parsed.push(Update {
             id,
             content,
             paths,
             etag: update.etag,
         });
     }
-    Ok(updates)
+    Ok(parsed)
 }
 
 fn paths(mask: Option<prost_types::FieldMask>, field: &str) -> Result<Vec<Path>, Error> {

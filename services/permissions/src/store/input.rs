@@ -252,7 +252,7 @@ async fn put_user(
         }
         None => None,
     };
-    let roles = user.roles.as_ref().map(|roles| json(roles)).transpose()?;
+    let roles = user.roles.as_ref().map(json).transpose()?;
     let statement = sql(
         tx,
         "INSERT INTO followed_users (account_id, user_id, access, connection_id, roles, version, \

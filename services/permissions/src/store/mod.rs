@@ -1,4 +1,4 @@
-//! The service's own database. All SQL is here, in a form that SQLite and PostgreSQL share.
+//! The service's own database. All SQL is here, in a form that both engines share.
 
 pub(crate) mod catalogue;
 pub(crate) mod change;
