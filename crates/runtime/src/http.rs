@@ -149,12 +149,11 @@ impl Connection {
             () = self.stop.cancelled() => None,
             () = tokio::time::sleep(self.max_age) => None,
         };
-        let ended = match ended {
-            Some(ended) => ended,
-            None => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+        let ended = if let Some(ended) = ended {
+            ended
+        } else {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         };
         if let Err(error) = ended {
             tracing::debug!(error, "a connection ended early");

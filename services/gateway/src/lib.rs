@@ -17,8 +17,8 @@ mod scim;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::any;
+use axum::routing::{MethodRouter, any};
+use axum::{Router, middleware};
 use rollcall_rpc::Backend;
 use rollcall_rpc::pb::scim::v1::scim_user_service_client::ScimUserServiceClient;
 use rollcall_types::IdSource;
@@ -85,28 +85,43 @@ struct Gateway {
     ids: Arc<IdSource>,
 }
 
+impl Gateway {
+    fn new(config: Config, provisioning: Backend, ids: Arc<IdSource>) -> Self {
+        let users = ScimUserServiceClient::new(provisioning)
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE);
+        Self {
+            base: format!("{}/scim/v2", config.public_url.trim_end_matches('/')),
+            limits: config.limits,
+            users,
+            ids,
+        }
+    }
+}
+
 /// The routes of SCIM, all at and below `/scim`.
 pub fn router(config: Config, provisioning: Backend, ids: Arc<IdSource>) -> Router {
-    let users = ScimUserServiceClient::new(provisioning)
-        .max_decoding_message_size(MAX_MESSAGE)
-        .max_encoding_message_size(MAX_MESSAGE);
-    let gateway = Arc::new(Gateway {
-        base: format!("{}/scim/v2", config.public_url.trim_end_matches('/')),
-        limits: config.limits,
-        users,
-        ids,
-    });
-    // From the outside in: the number stands around the panic rule, so that its error has one too.
-    let around = ServiceBuilder::new()
-        .layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&gateway),
-            request::number,
-        ))
-        .layer(CatchPanicLayer::custom(scim::error::panicked));
-    let scim = any(scim::serve).layer(around);
+    let gateway = Arc::new(Gateway::new(config, provisioning, ids));
+    let scim = numbered(&gateway, any(scim::serve));
     Router::new()
         .route("/scim", scim.clone())
         .route("/scim/", scim.clone())
         .route("/scim/{*rest}", scim)
         .with_state(gateway)
 }
+
+/// From the outside in: the number stands around the panic rule, so that its error has one too.
+fn numbered(
+    gateway: &Arc<Gateway>,
+    handler: MethodRouter<Arc<Gateway>>,
+) -> MethodRouter<Arc<Gateway>> {
+    let number = middleware::from_fn_with_state(Arc::clone(gateway), request::number);
+    handler.layer(
+        ServiceBuilder::new()
+            .layer(number)
+            .layer(CatchPanicLayer::custom(scim::error::panicked)),
+    )
+}
+
+#[cfg(test)]
+mod tests;

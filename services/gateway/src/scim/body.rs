@@ -1,7 +1,7 @@
 //! Bodies of requests, whose bounds act while they are read (SEC-IN-01, SEC-IN-03).
 
 use axum::body::Body;
-use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use rollcall_scim::{Error, ErrorKind, json};
@@ -11,6 +11,9 @@ use tokio::time::{Instant, timeout_at};
 use super::error::Problem;
 use super::media;
 use crate::Limits;
+
+/// How many times the largest body is read and thrown away before a larger one is cut off.
+const LINGER: usize = 8;
 
 /// Reads the JSON object that a request has to carry.
 ///
@@ -26,7 +29,13 @@ pub(crate) async fn object(
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<u64>().ok());
-    if stated.is_some_and(|bytes| usize::try_from(bytes).map_or(true, |n| n > limits.body)) {
+    if let Some(stated) = stated.and_then(|bytes| usize::try_from(bytes).ok())
+        && stated > limits.body
+    {
+        // Who asks before it sends (curl) is told at once.
+        if !headers.contains_key(EXPECT) && stated <= limits.body * LINGER {
+            discard(body, limits).await;
+        }
         return Err(too_large(limits));
     }
     let bytes = read(body, limits).await?;
@@ -48,9 +57,24 @@ async fn read(mut body: Body, limits: &Limits) -> Result<Vec<u8>, Problem> {
             continue; // trailers
         };
         if bytes.len() + data.len() > limits.body {
+            discard(body, limits).await;
             return Err(too_large(limits));
         }
         bytes.extend_from_slice(&data);
+    }
+}
+
+/// Reads on without keeping anything, within bounds: a client that still sends when the connection
+/// closes would lose the answer.
+async fn discard(mut body: Body, limits: &Limits) {
+    let end = Instant::now() + limits.body_idle;
+    let mut left = limits.body * LINGER;
+    while let Ok(Some(Ok(frame))) = timeout_at(end, body.frame()).await {
+        let bytes = frame.data_ref().map_or(0, axum::body::Bytes::len);
+        match left.checked_sub(bytes) {
+            Some(fewer) => left = fewer,
+            None => return,
+        }
     }
 }
 

@@ -203,10 +203,6 @@ fn of_code(code: Code) -> (StatusCode, Option<&'static str>) {
 }
 
 /// What becomes of a handler that panicked.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that tower-http's handler of panics has"
-)]
 pub(crate) fn panicked(_panic: Box<dyn Any + Send>) -> Response {
     Problem::internal("a handler panicked").into_marker()
 }

@@ -4,6 +4,7 @@ use rollcall_rpc::convert::{time, user::roles_from_proto};
 use rollcall_rpc::pb::provisioning::v1::{Access, AccessState};
 use rollcall_rpc::pb::scim::v1::{ListUsersResponse, ScimUser};
 use rollcall_scim::{schema, user::roles_json};
+use rollcall_types::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::error::Problem;
@@ -32,13 +33,14 @@ pub(super) fn list(
         .map(|user| user.document.len() + 768)
         .sum();
     let mut body = String::with_capacity(length + 256);
-    body.push_str(&format!(
+    let head = format!(
         "{{\"schemas\":[\"{}\"],\"totalResults\":{},\"startIndex\":{start_index},\
          \"itemsPerPage\":{},\"Resources\":[",
         schema::LIST_RESPONSE,
         page.total_results,
         page.users.len(),
-    ));
+    );
+    body.push_str(&head);
     for (index, user) in page.users.iter().enumerate() {
         if index > 0 {
             body.push(',');
@@ -114,7 +116,7 @@ fn access_json(access: &Access) -> Value {
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     for (name, value) in [
         ("state", state.map(str::to_owned)),
-        ("since", since.map(|moment| moment.to_rfc3339())),
+        ("since", since.map(Timestamp::to_rfc3339)),
         ("cause", text(&access.cause)),
         ("message", text(&access.message)),
     ] {
