@@ -1,13 +1,14 @@
 //! What users may do, as provisioning's feed and the switch change.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_rpc::Reason;
 use rollcall_rpc::pb::permissions::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::AccessState;
+use rollcall_rpc::{Reason, failure};
 use rollcall_store::position::Source;
 use rollcall_store::{ChangeToken, Epoch};
-use rollcall_types::OsEntropy;
+use rollcall_types::{Clock, OsEntropy, SystemClock, TestClock};
 
 use crate::fake::Fake;
 use crate::world::{
@@ -290,15 +291,16 @@ async fn at_least_waits_for_its_change_and_refuses_what_names_none() {
         );
     }
 
-    world.provisioning.gate().close();
-    tokio::time::sleep(Duration::from_millis(150)).await;
     let fake = world.stop().await;
     let token = fake.put(user(ALICE, &["Auditor"]));
-    let world = World::start(folder.path(), Fake::new(key())).await;
-    world.provisioning.gate().close();
+    let world = World::start_with(folder.path(), fake, Arc::new(SystemClock), true).await;
+    let refused = world.effective(ALICE, &token).await.unwrap_err();
+    assert!(failure::read(&refused).retry_after.is_some());
+    assert_eq!(reason::<()>(Err(refused)), Reason::NotYetApplied);
+    world.provisioning.gate().open();
     assert_eq!(
-        reason(world.effective(ALICE, &token).await),
-        Reason::NotYetApplied
+        world.effective(ALICE, &token).await.unwrap().access_state(),
+        AccessState::Active
     );
 }
 
@@ -306,12 +308,29 @@ async fn at_least_waits_for_its_change_and_refuses_what_names_none() {
 async fn nothing_is_answered_before_anything_was_applied() {
     let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(key());
-    let world = World::start(folder.path(), fake).await;
-    world.provisioning.gate().close();
+    let world = World::start_with(folder.path(), fake, Arc::new(SystemClock), true).await;
 
-    // The first stream may have got through before the gate closed.
-    match world.check(ALICE, "audit", "").await {
-        Err(status) => assert_eq!(reason::<()>(Err(status)), Reason::FeedStale),
-        Ok(verdict) => assert_eq!(verdict, (false, pb::CheckCause::NoSuchUser)),
-    }
+    assert_eq!(
+        reason(world.check(ALICE, "audit", "").await),
+        Reason::FeedStale
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_answered_once_the_feed_is_too_far_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::new(key());
+    // It starts at the real time: the feed's times are real.
+    let clock = Arc::new(TestClock::new(SystemClock.now()));
+    let world = World::start_with(folder.path(), fake, clock.clone(), false).await;
+    let token = world.fake.put(user(BOB, &[]));
+    assert_eq!(world.keys(BOB, &token).await, ["login"]);
+
+    clock.advance(Duration::from_secs(90));
+
+    let stale = world.effective(ALICE, "").await.unwrap_err();
+    let lag = failure::read(&stale).metadata["lag"].clone();
+    let seconds: u64 = lag.strip_suffix('s').unwrap().parse().unwrap();
+    assert!((61..=90).contains(&seconds), "{lag}");
+    assert_eq!(reason::<()>(Err(stale)), Reason::FeedStale);
 }

@@ -10,7 +10,7 @@ use rollcall_rpc::pb::provisioning::v1 as provisioning;
 use rollcall_rpc::server::ServerLayer;
 use rollcall_rpc::{Backend, Caller, CallerKind, Callers, Reason, failure};
 use rollcall_store::TokenKey;
-use rollcall_types::{AccountId, IdSource, OsEntropy, SystemClock};
+use rollcall_types::{AccountId, Clock, IdSource, OsEntropy, SystemClock};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::Routes;
@@ -57,7 +57,16 @@ pub(crate) fn key() -> Arc<TokenKey> {
 
 impl World {
     pub(crate) async fn start(folder: &Path, fake: Fake) -> Self {
-        let clock = Arc::new(SystemClock);
+        Self::start_with(folder, fake, Arc::new(SystemClock), false).await
+    }
+
+    /// Starts with a clock of its own, and with the door to provisioning closed if it is `away`.
+    pub(crate) async fn start_with(
+        folder: &Path,
+        fake: Fake,
+        clock: Arc<dyn Clock>,
+        away: bool,
+    ) -> Self {
         let ids = Arc::new(IdSource::new(clock.clone(), Arc::new(OsEntropy)));
         let mut callers = Callers::default();
         callers.add(
@@ -79,6 +88,9 @@ impl World {
             provisioning::connection_service_server::ConnectionServiceServer::new(fake.clone()),
         );
         let provisioning = Backend::in_process(routes, &layer, "sibling");
+        if away {
+            provisioning.gate().close();
+        }
         let stop = CancellationToken::new();
         let deps = Deps {
             clock,
