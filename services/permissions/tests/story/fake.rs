@@ -90,6 +90,18 @@ impl Fake {
         self.append(&mut state, connection_change(connection))
     }
 
+    /// Takes the account's connection away.
+    pub(crate) fn uninstall(&self, account: &str) -> String {
+        let mut state = self.state();
+        let connection = state.connections.remove(account).unwrap();
+        let op = common::ChangeOp::Deleted.into();
+        let change = pb::Change {
+            op,
+            ..connection_change(connection)
+        };
+        self.append(&mut state, change)
+    }
+
     /// Creates or changes a user.
     pub(crate) fn put(&self, mut user: pb::User) -> String {
         let mut state = self.state();

@@ -191,6 +191,24 @@ async fn the_switch_of_an_earlier_connection_counts_as_off() {
     assert!(!management.unwrap().enabled);
 }
 
+#[tokio::test] // rule: P-02
+async fn without_its_connection_the_switch_counts_as_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::furnished(folder.path()).await;
+    world.switch(true).await.unwrap();
+    let token = world.fake.put(user(ALICE, &["Auditor"]));
+    assert_eq!(world.keys(ALICE, &token).await, ["audit", "reports"]);
+
+    let token = world.fake.uninstall(ACCOUNT);
+
+    assert_eq!(world.keys(ALICE, &token).await, ["login"]);
+    assert_eq!(reason(world.switch(false).await), Reason::ResourceNotFound);
+    assert_eq!(
+        world.service.recomputation.differences().await.unwrap(),
+        [""; 0]
+    );
+}
+
 #[tokio::test]
 async fn the_switch_needs_a_connection_and_a_provisioning_that_answers() {
     let folder = tempfile::tempdir().unwrap();
