@@ -42,6 +42,9 @@ pub enum Mark<C> {
     },
 }
 
+/// The messages of one stream.
+pub type Marks<C> = BoxStream<'static, Result<Mark<C>, Status>>;
+
 /// A feed that can be followed from a cursor; empty means from the beginning.
 pub trait Feed: Send + Sync {
     /// What the feed's changes are.
@@ -51,8 +54,7 @@ pub trait Feed: Send + Sync {
     fn watch(
         &self,
         cursor: String,
-    ) -> impl Future<Output = Result<BoxStream<'static, Result<Mark<Self::Change>, Status>>, Status>>
-    + Send;
+    ) -> impl Future<Output = Result<Marks<Self::Change>, Status>> + Send;
 }
 
 /// What a consumer does with a feed. Each method stores its effect and the cursor in one

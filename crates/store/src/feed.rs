@@ -114,18 +114,18 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .auto_increment()
                 .primary_key(),
         )
-        .col(&mut text("account_id"))
-        .col(&mut number("kind"))
-        .col(&mut text("resource_id"))
-        .col(&mut number("op"))
-        .col(&mut number("version"))
-        .col(&mut text("time"))
-        .col(&mut number("actor_kind"))
-        .col(&mut text("actor_id"))
+        .col(text("account_id"))
+        .col(number("kind"))
+        .col(text("resource_id"))
+        .col(number("op"))
+        .col(number("version"))
+        .col(text("time"))
+        .col(number("actor_kind"))
+        .col(text("actor_id"))
         .col(ColumnDef::new(name("request_id")).uuid())
-        .col(&mut text("changed_paths"))
-        .col(&mut text("before"))
-        .col(&mut text("after"));
+        .col(text("changed_paths"))
+        .col(text("before"))
+        .col(text("after"));
     manager.create_table(table).await?;
     let mut index = Index::create();
     index

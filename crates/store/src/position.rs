@@ -73,6 +73,9 @@ const SEALED: usize = NONCE_LEN + PLAIN + 16;
 
 impl TokenKey {
     /// A key of 256 bits.
+    ///
+    /// # Panics
+    /// Never: 32 bytes are what AES-256 takes.
     #[must_use]
     pub fn new(bytes: &[u8; 32], entropy: std::sync::Arc<dyn Entropy>) -> Self {
         #[expect(clippy::expect_used, reason = "32 bytes are what AES-256 takes")]

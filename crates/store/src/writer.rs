@@ -26,7 +26,7 @@ type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// One piece of work, its types erased.
 trait Job: Send {
     /// Runs the piece; the answer waits for the COMMIT.
-    fn run<'a>(self: Box<Self>, tx: &'a Tx) -> BoxFuture<'a, Answer>;
+    fn run(self: Box<Self>, tx: &Tx) -> BoxFuture<'_, Answer>;
     /// Answers without having run.
     fn refuse(self: Box<Self>, error: Error);
 }
@@ -42,7 +42,7 @@ where
     E: From<Error> + Send + 'static,
     F: for<'a> FnOnce(&'a Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
 {
-    fn run<'a>(self: Box<Self>, tx: &'a Tx) -> BoxFuture<'a, Answer> {
+    fn run(self: Box<Self>, tx: &Tx) -> BoxFuture<'_, Answer> {
         Box::pin(async move {
             let Self { work, reply } = *self;
             let outcome = in_savepoint(tx, work).await;

@@ -76,7 +76,7 @@ impl Error {
     }
 
     /// A resource that is not there.
-    pub(crate) fn not_found(kind: &'static str, id: impl ToString) -> Self {
+    pub(crate) fn not_found(kind: &'static str, id: impl std::fmt::Display) -> Self {
         Self::NotFound {
             kind,
             id: id.to_string(),

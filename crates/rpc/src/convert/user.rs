@@ -38,19 +38,26 @@ pub fn to_proto(user: &User) -> pb::UserAttributes {
         addresses: user.addresses.iter().map(address_to_proto).collect(),
         entitlements: values_to_proto(&user.entitlements),
         x509_certificates: values_to_proto(&user.x509_certificates),
-        enterprise: user.enterprise.as_ref().map(|enterprise| pb::EnterpriseUser {
-            employee_number: text(&enterprise.employee_number),
-            cost_center: text(&enterprise.cost_center),
-            organization: text(&enterprise.organization),
-            division: text(&enterprise.division),
-            department: text(&enterprise.department),
-            manager: enterprise.manager.as_ref().map(|m| text(&m.value)).unwrap_or_default(),
-            manager_display_name: enterprise
-                .manager
-                .as_ref()
-                .map(|manager| text(&manager.display_name))
-                .unwrap_or_default(),
-        }),
+        enterprise: user
+            .enterprise
+            .as_ref()
+            .map(|enterprise| pb::EnterpriseUser {
+                employee_number: text(&enterprise.employee_number),
+                cost_center: text(&enterprise.cost_center),
+                organization: text(&enterprise.organization),
+                division: text(&enterprise.division),
+                department: text(&enterprise.department),
+                manager: enterprise
+                    .manager
+                    .as_ref()
+                    .map(|m| text(&m.value))
+                    .unwrap_or_default(),
+                manager_display_name: enterprise
+                    .manager
+                    .as_ref()
+                    .map(|manager| text(&manager.display_name))
+                    .unwrap_or_default(),
+            }),
         extensions: user
             .extensions
             .iter()
@@ -62,7 +69,9 @@ pub fn to_proto(user: &User) -> pb::UserAttributes {
 /// Roles as a message.
 #[must_use]
 pub fn roles_to_proto(roles: &[scim::MultiValue]) -> pb::RoleList {
-    pb::RoleList { roles: values_to_proto(roles) }
+    pb::RoleList {
+        roles: values_to_proto(roles),
+    }
 }
 
 /// The user of a message; externalId and roles are for the caller to add.
@@ -73,7 +82,10 @@ pub fn from_proto(attributes: pb::UserAttributes) -> Result<User, Failure> {
     let mut extensions = BTreeMap::new();
     for (urn, json) in attributes.extensions {
         let value = serde_json::from_str(&json).map_err(|error| {
-            Failure::invalid_field("attributes.extensions", format!("{urn} is no JSON: {error}"))
+            Failure::invalid_field(
+                "attributes.extensions",
+                format!("{urn} is no JSON: {error}"),
+            )
         })?;
         extensions.insert(urn, value);
     }
@@ -101,7 +113,11 @@ pub fn from_proto(attributes: pb::UserAttributes) -> Result<User, Failure> {
         phone_numbers: values_from_proto(attributes.phone_numbers),
         ims: values_from_proto(attributes.ims),
         photos: values_from_proto(attributes.photos),
-        addresses: attributes.addresses.into_iter().map(address_from_proto).collect(),
+        addresses: attributes
+            .addresses
+            .into_iter()
+            .map(address_from_proto)
+            .collect(),
         entitlements: values_from_proto(attributes.entitlements),
         roles: None,
         x509_certificates: values_from_proto(attributes.x509_certificates),

@@ -10,24 +10,36 @@ use sea_orm::{ActiveValue::Set, QueryOrder, QuerySelect};
 use super::{Origin, kind, record};
 use crate::account::{Account, Entry, PricingModel, Stored, changed_paths};
 
-#[sea_orm::model]
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-#[sea_orm(table_name = "accounts")]
-struct Model {
-    #[sea_orm(primary_key, auto_increment = false)]
-    account_id: String,
-    display_name: String,
-    subscriptions: String,
-    pricing_model: String,
-    sso_enabled: bool,
-    seats: String,
-    version: i64,
-    created: String,
-    updated: String,
-    change_seq: i64,
+#[expect(
+    clippy::disallowed_methods,
+    clippy::struct_field_names,
+    unreachable_pub,
+    reason = "what sea-orm generates, and the columns' own names"
+)]
+mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "accounts")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub account_id: String,
+        pub display_name: String,
+        pub subscriptions: String,
+        pub pricing_model: String,
+        pub sso_enabled: bool,
+        pub seats: String,
+        pub version: i64,
+        pub created: String,
+        pub updated: String,
+        pub change_seq: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
 }
 
-impl ActiveModelBehavior for ActiveModel {}
+use row::{ActiveModel, Column, Entity, Model};
 
 fn entry(row: &Model) -> Result<Entry, Error> {
     let time = |text: &str| Timestamp::parse(text).ok_or(Error::Corrupt("time"));

@@ -182,7 +182,7 @@ pub async fn list(
         Slice::Skip(count) => skip = format!(" OFFSET {count}"),
         Slice::After(id) => {
             values.push(id.into());
-            wanted.push_str(&format!(" AND u.user_id > ${}", values.len()));
+            wanted = format!("{wanted} AND u.user_id > ${}", values.len());
         }
     }
     // The page is found on the key's index alone; only its rows are read.
@@ -390,7 +390,9 @@ fn primary(attributes: &scim::User) -> Option<&scim::MultiValue> {
 
 fn primary_index(attributes: &scim::User) -> usize {
     let mut emails = attributes.emails.iter();
-    emails.position(|email| email.primary == Some(true)).unwrap_or(0)
+    emails
+        .position(|email| email.primary == Some(true))
+        .unwrap_or(0)
 }
 
 /// Further addresses than the primary one are rows of their own (rare).
@@ -409,7 +411,8 @@ async fn insert_emails(tx: &Tx, user: &User) -> Result<(), Error> {
             fold::fold(&email.value).into(),
             email.type_.as_deref().map(fold::fold).into(),
         ];
-        tx.execute_raw(statement(tx, sql.to_owned(), values)).await?;
+        tx.execute_raw(statement(tx, sql.to_owned(), values))
+            .await?;
     }
     Ok(())
 }

@@ -60,7 +60,10 @@ struct Set {
 ///
 /// # Errors
 /// When a call fails.
-pub(super) async fn make(backend: &Backend, folder: &Folder) -> Result<Vec<handshake::Account>, Error> {
+pub(super) async fn make(
+    backend: &Backend,
+    folder: &Folder,
+) -> Result<Vec<handshake::Account>, Error> {
     let demo: Demo = serde_json::from_str(DEMO)?;
     put_catalogue(backend, demo.catalogue).await?;
     let mut made = Vec::new();
