@@ -1,0 +1,203 @@
+//! One whole system on SQLite in a temporary folder, served on free ports of loopback.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rollcall::assemble::{Gates, Setting, assemble};
+use rollcall_rpc::Backend;
+use rollcall_rpc::pb::provisioning::v1 as pb;
+use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceClient;
+use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionServiceClient;
+use rollcall_runtime::HttpLimits;
+use rollcall_store::TokenKey;
+use rollcall_types::{Clock, Entropy, OsEntropy, SystemClock};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// An answer, its body read.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// The system, with one account `acme` whose connection has a token.
+pub(crate) struct World {
+    pub(crate) base: String,
+    pub(crate) token: String,
+    pub(crate) backend: Backend,
+    pub(crate) gates: Gates,
+    client: Client<HttpConnector, Full<axum::body::Bytes>>,
+    _folder: TempDir,
+    _stop: DropGuard,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let stop = CancellationToken::new();
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let system = assemble(Setting {
+            folder: folder.path().to_owned(),
+            public_url: base.clone(),
+            clock,
+            entropy: entropy.clone(),
+            token_key: Arc::new(TokenKey::new(&[7; 32], entropy)),
+            operator_token: "operator".to_owned(),
+            permissions: rollcall_permissions::Config {
+                minimal_keys: Vec::new(),
+                max_permission_sets: 100,
+                stale_after: Duration::from_secs(60),
+            },
+            stop: stop.clone(),
+        })
+        .await
+        .unwrap();
+        system
+            .tasks
+            .into_iter()
+            .for_each(|task| drop(tokio::spawn(task)));
+        let backend = Backend::in_process(system.grpc, &system.layer, "operator");
+        tokio::spawn({
+            let (app, stop) = (system.http, stop.clone());
+            async move { rollcall_runtime::serve(listener, app, &HttpLimits::dev(), stop).await }
+        });
+        let mut world = Self {
+            base,
+            token: String::new(),
+            backend,
+            gates: system.gates,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            _folder: folder,
+            _stop: stop.drop_guard(),
+        };
+        world.token = world.account("acme").await;
+        world
+    }
+
+    /// Puts an account and connects it; its token.
+    pub(crate) async fn account(&self, id: &str) -> String {
+        let account = pb::Account {
+            account_id: id.to_owned(),
+            display_name: id.to_owned(),
+            subscriptions: vec!["suite-enterprise".to_owned()],
+            pricing_model: pb::PricingModel::PermissionSetSeats.into(),
+            sso_enabled: true,
+            ..pb::Account::default()
+        };
+        let request = pb::PutAccountRequest {
+            account: Some(account),
+        };
+        self.accounts().put_account(request).await.unwrap();
+        let account_id = id.to_owned();
+        let request = pb::InstallConnectionRequest { account_id };
+        self.connections()
+            .install_connection(request)
+            .await
+            .unwrap();
+        self.create_token(id).await.unwrap().secret
+    }
+
+    pub(crate) async fn create_token(
+        &self,
+        account: &str,
+    ) -> Result<pb::CreateTokenResponse, tonic::Status> {
+        let request = pb::CreateTokenRequest {
+            account_id: account.to_owned(),
+            label: "okta".to_owned(),
+            expire_time: None,
+            idempotency_key: String::new(),
+        };
+        Ok(self.connections().create_token(request).await?.into_inner())
+    }
+
+    pub(crate) fn accounts(&self) -> AccountServiceClient<Backend> {
+        AccountServiceClient::new(self.backend.clone())
+    }
+
+    pub(crate) fn connections(&self) -> ConnectionServiceClient<Backend> {
+        ConnectionServiceClient::new(self.backend.clone())
+    }
+
+    /// Sends a request as Okta does, with the token of `acme`.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.send_as(&format!("Bearer {}", self.token), method, path, body)
+            .await
+    }
+
+    /// Sends any bytes with any credential.
+    pub(crate) async fn send_as(
+        &self,
+        authorization: &str,
+        method: &str,
+        path: &str,
+        body: String,
+    ) -> Answer {
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(format!("{}/scim/v2{path}", self.base))
+            .header("accept", "application/scim+json")
+            .header("content-type", "application/scim+json; charset=utf-8");
+        if !authorization.is_empty() {
+            request = request.header("authorization", authorization);
+        }
+        let request = request.body(Full::from(body)).unwrap();
+        let answer = self.client.request(request).await.unwrap();
+        let (head, body) = answer.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
+    }
+
+    /// How many users the account has.
+    pub(crate) async fn total(&self) -> u64 {
+        let list = self.send("GET", "/Users?startIndex=1&count=1", None).await;
+        list.body["totalResults"].as_u64().unwrap()
+    }
+}
+
+/// The body of a POST or PUT.
+pub(crate) fn user(name: &str) -> Value {
+    json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": name,
+        "name": {"givenName": "Test", "familyName": "User"},
+        "emails": [{"primary": true, "value": name, "type": "work"}],
+        "active": true,
+    })
+}
+
+/// The body of a PATCH.
+pub(crate) fn patch(operations: Value) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations})
+}
+
+/// How often a race is run: the full count under `cargo xtask soak`.
+pub(crate) fn rounds(full: usize, in_ci: usize) -> usize {
+    if std::env::var_os("ROLLCALL_SOAK").is_some() {
+        full
+    } else {
+        in_ci
+    }
+}
