@@ -152,3 +152,6 @@ fn without_records(error: NetError) -> TxtAnswer {
         _ => TxtAnswer::Timeout,
     }
 }
+
+#[cfg(test)]
+mod tests;
