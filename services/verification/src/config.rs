@@ -16,6 +16,10 @@ pub struct Resolver {
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one setting of its own, as an operator writes it"
+)]
 pub struct Config {
     /// The product's word in the value and in the challenge name; 1 to 40 of `a-z0-9-`.
     pub slug: String,

@@ -49,7 +49,7 @@ impl Vantages {
             );
         }
         if resolvers.is_empty() {
-            let builder = TokioResolver::builder_tokio().map_err(unavailable);
+            let builder = TokioResolver::builder_tokio().map_err(|error| unavailable(&error));
             return Self(vec![Vantage {
                 address: "system".to_owned(),
                 resolver: builder.and_then(build),
@@ -59,9 +59,9 @@ impl Vantages {
     }
 }
 
-fn unavailable(error: NetError) -> Unavailable {
+fn unavailable(error: &NetError) -> Unavailable {
     tracing::error!(
-        error = &error as &dyn std::error::Error,
+        error = error as &dyn std::error::Error,
         "a resolver can't be used"
     );
     Unavailable(error.to_string())
@@ -89,7 +89,7 @@ fn build(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioReso
     options.case_randomization = true;
     options.attempts = 1;
     options.timeout = TRY;
-    builder.build().map_err(unavailable)
+    builder.build().map_err(|error| unavailable(&error))
 }
 
 #[async_trait::async_trait]
