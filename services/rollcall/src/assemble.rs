@@ -29,6 +29,10 @@ pub struct Setting {
     pub token_key: Arc<TokenKey>,
     /// The operator's token.
     pub operator_token: String,
+    /// Email domains.
+    pub verification: rollcall_verification::Config,
+    /// The DNS, where a test gives it; else the resolvers of `verification`.
+    pub dns: Option<Arc<dyn rollcall_verification::Dns>>,
     /// Permission sets.
     pub permissions: rollcall_permissions::Config,
     /// Ends the background tasks.
@@ -82,9 +86,20 @@ pub async fn assemble(setting: Setting) -> Result<System, Error> {
     let (callers, gateway, sibling) = callers(&setting);
     let layer = ServerLayer::new(Arc::new(callers), ids.clone(), true);
 
-    // Verification is not built yet: provisioning's follower finds nobody, every domain is
-    // unverified, and every user held.
-    let to_verification = Backend::in_process(Routes::default(), &layer, &sibling);
+    let verification = rollcall_verification::build(
+        &setting.folder.join("verification.db"),
+        setting.verification,
+        rollcall_verification::Deps {
+            clock: setting.clock.clone(),
+            entropy: setting.entropy.clone(),
+            ids: ids.clone(),
+            token_key: setting.token_key.clone(),
+            dns: setting.dns,
+            stop: setting.stop.clone(),
+        },
+    )
+    .await?;
+    let to_verification = Backend::in_process(verification.routes.clone(), &layer, &sibling);
 
     let provisioning = rollcall_provisioning::build(
         &setting.folder.join("provisioning.db"),
@@ -123,10 +138,11 @@ pub async fn assemble(setting: Setting) -> Result<System, Error> {
         verification: to_verification.gate().clone(),
         permissions: followed.gate().clone(),
     };
-    let mut tasks = provisioning.tasks;
+    let mut tasks = verification.tasks;
+    tasks.extend(provisioning.tasks);
     tasks.extend(permissions.tasks);
-    let grpc = merge([provisioning.routes, permissions.routes]);
-    let stores = vec![permissions.store, provisioning.store];
+    let grpc = merge([provisioning.routes, verification.routes, permissions.routes]);
+    let stores = vec![permissions.store, provisioning.store, verification.store];
     Ok(System {
         http,
         grpc,
@@ -137,7 +153,7 @@ pub async fn assemble(setting: Setting) -> Result<System, Error> {
     })
 }
 
-fn merge(all: [Routes; 2]) -> Routes {
+fn merge(all: [Routes; 3]) -> Routes {
     let router = all.into_iter().fold(Router::new(), |router, routes| {
         // Each brings the fallback of an unknown method; only one can stay.
         router.merge(routes.into_axum_router().reset_fallback())

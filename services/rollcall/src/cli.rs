@@ -50,6 +50,13 @@ enum Command {
         #[command(subcommand)]
         command: client::connection::Command,
     },
+    /// Email domains and their proof by DNS.
+    Domain {
+        #[command(flatten)]
+        target: client::Target,
+        #[command(subcommand)]
+        command: client::domain::Command,
+    },
     /// Users, their access and their changes.
     User {
         #[command(flatten)]
@@ -89,6 +96,7 @@ impl Cli {
             Command::Connection { target, command } => {
                 client::connection::run(&target, command).await
             }
+            Command::Domain { target, command } => client::domain::run(&target, command).await,
             Command::User { target, command } => client::user::run(&target, command).await,
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod connection;
+pub mod domain;
 pub mod user;
 
 use clap::Args;

@@ -1,6 +1,9 @@
 //! The demo accounts, made through the same public API that the product uses. It looks before it
 //! makes, so that a second start keeps everything.
 
+use std::path::Path;
+use std::time::Duration;
+
 use rollcall_rpc::Backend;
 use rollcall_rpc::pb::permissions::v1 as permissions;
 use rollcall_rpc::pb::permissions::v1::catalogue_service_client::CatalogueServiceClient;
@@ -9,6 +12,8 @@ use rollcall_rpc::pb::permissions::v1::permission_set_service_client::Permission
 use rollcall_rpc::pb::provisioning::v1 as provisioning;
 use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceClient;
 use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionServiceClient;
+use rollcall_rpc::pb::verification::v1 as verification;
+use rollcall_rpc::pb::verification::v1::domain_service_client::DomainServiceClient;
 use rollcall_types::Credential;
 use serde::Deserialize;
 
@@ -63,6 +68,7 @@ struct Set {
 pub(super) async fn make(
     backend: &Backend,
     folder: &Folder,
+    zone: &Path,
 ) -> Result<Vec<handshake::Account>, Error> {
     let demo: Demo = serde_json::from_str(DEMO)?;
     put_catalogue(backend, demo.catalogue).await?;
@@ -71,6 +77,7 @@ pub(super) async fn make(
         put_account(backend, &account).await?;
         let scim_token = connect(backend, folder, &account).await?;
         create_sets(backend, &account).await?;
+        prove(backend, &account, zone).await?;
         made.push(handshake::Account {
             id: account.id,
             scim_token,
@@ -233,5 +240,48 @@ async fn create_sets(backend: &Backend, account: &Account) -> Result<(), Error> 
             .set_management(request)
             .await?;
     }
+    Ok(())
+}
+
+/// Adds the account's domain, publishes its value in dev's zone, and waits until it is verified.
+async fn prove(backend: &Backend, account: &Account, zone: &Path) -> Result<(), Error> {
+    let mut client = DomainServiceClient::new(backend.clone());
+    let request = verification::AddDomainRequest {
+        account_id: account.id.clone(),
+        name: account.email_domain.clone(),
+    };
+    let domain = client
+        .add_domain(request)
+        .await?
+        .into_inner()
+        .domain
+        .unwrap_or_default();
+    if domain.state() == verification::DomainState::Verified {
+        return Ok(());
+    }
+    let value = domain
+        .challenge
+        .map(|challenge| challenge.value)
+        .unwrap_or_default();
+    let mut text = std::fs::read_to_string(zone)?;
+    if !text.contains(&value) {
+        text = format!("{text}{}. IN TXT \"{value}\"\n", domain.name);
+        std::fs::write(zone, text)?;
+    }
+    // The zone is read again each second.
+    for _ in 0..20 {
+        let request = verification::VerifyDomainRequest {
+            account_id: account.id.clone(),
+            domain_id: domain.domain_id.clone(),
+        };
+        let answer = client.verify_domain(request).await?.into_inner();
+        let state = answer.domain.unwrap_or_default().state();
+        if state == verification::DomainState::Verified {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    // The schedule goes on by itself; what is missing is in the zone file for anybody to see.
+    tracing::warn!(account = account.id, "the demo domain is not verified yet");
     Ok(())
 }

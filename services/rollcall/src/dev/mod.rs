@@ -3,6 +3,7 @@
 mod demo;
 pub mod folder;
 pub mod handshake;
+mod zone;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -68,6 +69,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
 
     let stop = CancellationToken::new();
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let zone = zone::serve(folder.path(), stop.clone()).await?;
     let key = folder.random("token_key", entropy.as_ref())?;
     let operator_token = base32::encode(&folder.random("grpc_token", entropy.as_ref())?);
     let setting = Setting {
@@ -77,6 +79,8 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         entropy: entropy.clone(),
         token_key: Arc::new(TokenKey::new(&key, entropy)),
         operator_token: operator_token.clone(),
+        verification: verification(zone.address),
+        dns: None,
         permissions: rollcall_permissions::Config {
             minimal_keys: Vec::new(),
             max_permission_sets: 100,
@@ -124,14 +128,14 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         }
     });
 
-    let accounts = demo::make(&backend, &folder).await?;
+    let accounts = demo::make(&backend, &folder, &zone.file).await?;
     let told = Handshake {
         scim_base_url: format!("{base}/scim/v2"),
         console_url: base,
         grpc_url: format!("http://{grpc_at}"),
         grpc_token: operator_token,
-        dns_address: String::new(),
-        zone_file: String::new(),
+        dns_address: zone.address.to_string(),
+        zone_file: zone.file.display().to_string(),
         pids: vec![std::process::id()],
         accounts,
     };
@@ -159,6 +163,23 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         store.close().await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Dev's rules for domains: special-use names, the loopback server alone, no rate limits, and a
+/// pending domain looked at every 5 s at least.
+fn verification(dns: SocketAddr) -> rollcall_verification::Config {
+    rollcall_verification::Config {
+        slug: "rollcall".to_owned(),
+        resolvers: vec![rollcall_verification::Resolver {
+            address: dns.ip(),
+            port: dns.port(),
+        }],
+        allow_special_use: true,
+        require_known_tld: false,
+        allow_private_suffix: false,
+        max_check_interval: Some(Duration::from_secs(5)),
+        rate_limits: false,
+    }
 }
 
 async fn listen(at: SocketAddr, flag: &str) -> Result<TcpListener, Error> {
@@ -206,6 +227,10 @@ fn welcome(told: &Handshake, file: &Path) {
     );
     println!("  SCIM base URL   {}", told.scim_base_url);
     println!("  gRPC            {}", told.grpc_url);
+    println!(
+        "  DNS zone file   {} (served on {})",
+        told.zone_file, told.dns_address
+    );
     println!("  handshake file  {}", file.display());
     for account in &told.accounts {
         println!("\n  account {} ({})", account.id, account.email_domain);

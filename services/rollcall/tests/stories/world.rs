@@ -61,6 +61,19 @@ impl World {
             entropy: entropy.clone(),
             token_key: Arc::new(TokenKey::new(&[7; 32], entropy)),
             operator_token: "operator".to_owned(),
+            verification: rollcall_verification::Config {
+                slug: "rollcall".to_owned(),
+                resolvers: vec![rollcall_verification::Resolver {
+                    address: std::net::Ipv4Addr::LOCALHOST.into(),
+                    port: 1,
+                }],
+                allow_special_use: true,
+                require_known_tld: false,
+                allow_private_suffix: false,
+                max_check_interval: Some(Duration::from_secs(1)),
+                rate_limits: false,
+            },
+            dns: None,
             permissions: rollcall_permissions::Config {
                 minimal_keys: Vec::new(),
                 max_permission_sets: 100,

@@ -1,0 +1,124 @@
+//! The loopback DNS server of `rollcall dev`: authoritative for `example.`, from a zone file that
+//! may be edited and is read again each second. It is verification's only vantage, so that the
+//! whole domain story can be played without internet.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_server::Server;
+use hickory_server::proto::rr::{LowerName, Name, RecordSet, RrKey};
+use hickory_server::proto::serialize::txt::Parser;
+use hickory_server::store::in_memory::InMemoryZoneHandler;
+use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Error;
+
+/// The port that is tried first.
+const PORT: u16 = 5353;
+/// What the file holds on the first start. The SOA's last number bounds how long a resolver may
+/// remember that a record is absent: 1 s.
+const FIRST: &str = "\
+; The zone example. of `rollcall dev`. Edit it: it is read again each second.
+$ORIGIN example.
+$TTL 1
+@ IN SOA ns.example. admin.example. ( 1 3600 600 86400 1 )
+@ IN NS ns.example.
+ns IN A 127.0.0.1
+; acme.example. IN TXT \"...\"
+";
+
+/// A running server.
+#[derive(Debug)]
+pub(super) struct Zone {
+    /// Where it answers, over UDP and TCP.
+    pub(super) address: SocketAddr,
+    /// The file.
+    pub(super) file: PathBuf,
+}
+
+/// Starts the server on 5353, or any free port if that is taken.
+pub(super) async fn serve(folder: &Path, stop: CancellationToken) -> Result<Zone, Error> {
+    let file = folder.join("example.zone");
+    if !file.exists() {
+        std::fs::write(&file, FIRST).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let records = parse(&text).map_err(|why| {
+        format!(
+            "the zone file {}: {why}. Correct it, or remove it",
+            file.display()
+        )
+    })?;
+    let origin = Name::from_ascii("example.")?;
+    let handler =
+        InMemoryZoneHandler::new(origin.clone(), records, ZoneType::Primary, AxfrPolicy::Deny)?;
+    let handler: Arc<InMemoryZoneHandler> = Arc::new(handler);
+    let mut catalog = Catalog::new();
+    catalog.upsert(LowerName::from(origin), vec![handler.clone()]);
+    let (udp, tcp) = bind().await?;
+    let address = udp.local_addr()?;
+    let mut server = Server::new(catalog);
+    server.register_socket(udp);
+    server.register_listener(tcp, Duration::from_secs(5), 4096);
+    tokio::spawn({
+        let (file, stop) = (file.clone(), stop.clone());
+        async move {
+            let follow = follow(&handler, &file, text);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = follow => {}
+            }
+            drop(server.shutdown_gracefully().await);
+        }
+    });
+    Ok(Zone { address, file })
+}
+
+/// The same number for UDP and TCP.
+async fn bind() -> Result<(UdpSocket, TcpListener), Error> {
+    for port in [PORT, 0, 0, 0, 0, 0, 0, 0, 0] {
+        let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let Ok(udp) = UdpSocket::bind(at).await else {
+            continue;
+        };
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr()?).await {
+            return Ok((udp, tcp));
+        }
+    }
+    Err("no port of 127.0.0.1 is free for the DNS server".into())
+}
+
+fn parse(text: &str) -> Result<BTreeMap<RrKey, RecordSet>, String> {
+    let origin = Name::from_ascii("example.").map_err(|error| error.to_string())?;
+    let parser = Parser::new(text.to_owned(), None, Some(origin));
+    parser
+        .parse()
+        .map(|(_, records)| records)
+        .map_err(|error| error.to_string())
+}
+
+/// Reads the file each second; a text that is no zone is told once and changes nothing.
+async fn follow(handler: &InMemoryZoneHandler, file: &Path, mut known: String) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Ok(text) = tokio::fs::read_to_string(file).await else {
+            continue;
+        };
+        if text == known {
+            continue;
+        }
+        match parse(&text) {
+            Ok(records) => {
+                let sets = records.into_iter().map(|(key, set)| (key, Arc::new(set)));
+                *handler.records_mut().await = sets.collect();
+            }
+            Err(why) => tracing::warn!(why, "the zone file can't be read; the old zone stays"),
+        }
+        known = text;
+    }
+}
