@@ -1,6 +1,7 @@
 //! Adding, verifying and renewing.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rollcall_rpc::Reason;
@@ -171,6 +172,7 @@ async fn each_failure_is_told_apart() {
         assert_eq!(domain.last_check, Some(check));
     }
     let ours = world.add("acme", "no-resolver.example").await;
+    world.dns.broken.store(true, Ordering::SeqCst);
     let failure = refused(world.try_verify(&ours).await);
     assert!(is(&failure, Reason::CheckerUnavailable));
     assert_eq!(

@@ -18,7 +18,7 @@ async fn persons_who_ask_at_once_share_one_look() {
         while world.dns.asked() < 2 {
             tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         drop(door);
     });
 
@@ -47,11 +47,6 @@ async fn at_most_one_account_is_the_verified_holder_of_a_name() {
         assert_eq!(loser.1.verdict(), pb::Verdict::HeldByAnotherAccount);
         assert!(!format!("{loser:?}").contains(&winner.0.account_id));
         assert!(loser.0.next_check_time.is_some(), "the 48 h go on");
-        let again = world
-            .add(&loser.0.account_id, &format!("more{round}.example"))
-            .await;
-        world.dns.publish(&again.name, &[&value(&again)]);
-        world.verify(&again).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! What happens without anybody pressing anything.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rollcall_rpc::pb::verification::v1 as pb;
@@ -54,6 +55,23 @@ async fn a_failed_domain_is_still_checked_until_its_value_expires() {
     world.clock.advance(Duration::from_hours(24));
     world.settle().await;
     assert_eq!(world.dns.asked(), asked, "nothing is checked any more");
+}
+
+#[tokio::test]
+async fn our_own_failure_decides_nothing_and_is_repeated_when_its_lease_ends() {
+    let world = world().await;
+    world.dns.broken.store(true, Ordering::SeqCst);
+    let added = world.add("acme", "acme.example").await;
+    while world.dns.asked() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.get(&added).await, added);
+
+    world.dns.broken.store(false, Ordering::SeqCst);
+    world.dns.publish("acme.example", &[&value(&added)]);
+    world.clock.advance(Duration::from_secs(30));
+
+    world.until(&added, pb::DomainState::Verified).await;
 }
 
 #[tokio::test]
