@@ -135,7 +135,7 @@ fn attribute(schema: &'static Schema, name: &str) -> Option<Resolved<'static>> {
 mod tests {
     use super::*;
 
-    #[test] // rule: S-7643-2.1-01 rule: S-7643-2.1-02 rule: S-7644-3.4.2.2-13
+    #[test] // rule: S-7643-2.1-01, S-7643-2.1-02, S-7644-3.4.2.2-13
     fn a_name_has_one_canonical_form_whatever_its_letter_case_and_prefix() {
         let department = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department";
         let manager = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value";

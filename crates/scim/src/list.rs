@@ -143,7 +143,7 @@ mod tests {
         ListQuery::parse(pairs.iter().copied())
     }
 
-    #[test] // rule: S-7644-3.4.2.4-01 (part) rule: S-7644-3.4.2.4-02 (part) rule: S-7644-3.4.2.4-04
+    #[test] // rule: S-7644-3.4.2.4-01 (part), S-7644-3.4.2.4-02 (part), S-7644-3.4.2.4-04
     fn start_index_and_count_are_brought_into_their_bounds() {
         assert_eq!(parse(&[]).unwrap(), ListQuery::default());
         for (start_index, count, expected) in [
@@ -187,7 +187,7 @@ mod tests {
         assert!(parse(&[("count", "1"), ("Count", "2")]).is_err());
     }
 
-    #[test] // rule: S-7644-3.4.2-01 rule: S-7644-3.4.2-02 (part) rule: S-7644-3.4.2-03
+    #[test] // rule: S-7644-3.4.2-01, S-7644-3.4.2-02 (part), S-7644-3.4.2-03
     fn an_empty_page_is_what_okta_expects() {
         let empty = ListResponse {
             total_results: 0,

@@ -370,7 +370,7 @@ fn lookup(attributes: &'static [Attribute], name: &str) -> Option<&'static Attri
 mod tests {
     use super::*;
 
-    #[test] // rule: S-7643-2.1-01 rule: S-7643-2.1-02
+    #[test] // rule: S-7643-2.1-01, S-7643-2.1-02
     fn names_and_urns_are_found_in_any_letter_case() {
         let schema = find("URN:IETF:params:scim:schemas:core:2.0:user").unwrap();
         assert_eq!(schema.urn, USER);

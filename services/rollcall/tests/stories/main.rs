@@ -4,6 +4,7 @@
 
 mod accounts;
 mod bad_input;
+mod domain;
 mod okta;
 mod races;
 mod users;

@@ -1,7 +1,8 @@
 //! One whole system on SQLite in a temporary folder, served on free ports of loopback.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -12,9 +13,13 @@ use rollcall_rpc::Backend;
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceClient;
 use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionServiceClient;
+use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
+use rollcall_rpc::pb::verification::v1 as domain;
+use rollcall_rpc::pb::verification::v1::domain_service_client::DomainServiceClient;
 use rollcall_runtime::HttpLimits;
 use rollcall_store::TokenKey;
 use rollcall_types::{Clock, Entropy, OsEntropy, SystemClock};
+use rollcall_verification::{Dns, Heard, TxtAnswer, Unavailable};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -35,12 +40,41 @@ impl Answer {
     }
 }
 
+/// A DNS whose TXT records the story writes.
+#[derive(Debug, Default)]
+pub(crate) struct PlayedDns(Mutex<HashMap<String, String>>);
+
+impl PlayedDns {
+    pub(crate) fn publish(&self, owner: &str, value: &str) {
+        self.0
+            .lock()
+            .unwrap()
+            .insert(owner.to_owned(), value.to_owned());
+    }
+}
+
+#[async_trait::async_trait]
+impl Dns for PlayedDns {
+    async fn txt(&self, owner: &str) -> Result<Vec<Heard>, Unavailable> {
+        let records = self.0.lock().unwrap();
+        let answer = match records.get(owner) {
+            Some(value) => TxtAnswer::Records(vec![value.clone().into_bytes()]),
+            None => TxtAnswer::NoData,
+        };
+        Ok(vec![Heard {
+            vantage: "192.0.2.53:53".to_owned(),
+            answer,
+        }])
+    }
+}
+
 /// The system, with one account `acme` whose connection has a token.
 pub(crate) struct World {
     pub(crate) base: String,
     pub(crate) token: String,
     pub(crate) backend: Backend,
     pub(crate) gates: Gates,
+    pub(crate) dns: Arc<PlayedDns>,
     client: Client<HttpConnector, Full<axum::body::Bytes>>,
     _folder: TempDir,
     _stop: DropGuard,
@@ -52,6 +86,7 @@ impl World {
         let stop = CancellationToken::new();
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let dns = Arc::new(PlayedDns::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let system = assemble(Setting {
@@ -73,7 +108,7 @@ impl World {
                 max_check_interval: Some(Duration::from_secs(1)),
                 rate_limits: false,
             },
-            dns: None,
+            dns: Some(dns.clone()),
             permissions: rollcall_permissions::Config {
                 minimal_keys: Vec::new(),
                 max_permission_sets: 100,
@@ -97,6 +132,7 @@ impl World {
             token: String::new(),
             backend,
             gates: system.gates,
+            dns,
             client: Client::builder(TokioExecutor::new()).build_http(),
             _folder: folder,
             _stop: stop.drop_guard(),
@@ -139,6 +175,48 @@ impl World {
             idempotency_key: String::new(),
         };
         Ok(self.connections().create_token(request).await?.into_inner())
+    }
+
+    /// Adds a domain to `acme`; the value to publish.
+    pub(crate) async fn add_domain(&self, name: &str) -> String {
+        let request = domain::AddDomainRequest {
+            account_id: "acme".to_owned(),
+            name: name.to_owned(),
+        };
+        let mut client = DomainServiceClient::new(self.backend.clone());
+        let added = client.add_domain(request).await.unwrap().into_inner();
+        added.domain.unwrap().challenge.unwrap().value
+    }
+
+    /// The users of `acme` in order of their creation, each with its access state.
+    pub(crate) async fn access(&self) -> Vec<(String, pb::AccessState)> {
+        let request = pb::ListUsersRequest {
+            account_id: "acme".to_owned(),
+            page_size: 1000,
+            ..pb::ListUsersRequest::default()
+        };
+        let mut client = UserServiceClient::new(self.backend.clone());
+        let users = client.list_users(request).await.unwrap().into_inner().users;
+        users
+            .into_iter()
+            .map(|user| (user.user_id, user.access.unwrap().state()))
+            .collect()
+    }
+
+    /// Waits until nobody of `acme` is held; how long it took.
+    pub(crate) async fn all_released(&self) -> Duration {
+        let begun = Instant::now();
+        loop {
+            let users = self.access().await;
+            if users
+                .iter()
+                .all(|(_, state)| *state != pb::AccessState::HeldDomainUnverified)
+            {
+                return begun.elapsed();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "users stay held");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) fn accounts(&self) -> AccountServiceClient<Backend> {
