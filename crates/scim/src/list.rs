@@ -204,7 +204,7 @@ mod tests {
             start_index: 3,
             resources: vec![json!({"id": "a"}), json!({"id": "b"})],
         };
-        assert_eq!(page.to_json()["itemsPerPage"], 2);
+        assert_eq!(page.clone().to_json()["itemsPerPage"], 2);
         assert_eq!(page.to_json()["totalResults"], 7);
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn date_time(text: &str) -> Option<Timestamp> {
 pub(crate) fn is_base64(text: &str) -> bool {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
-    let padded = padding == 0 || (padding <= 2 && text.len() % 4 == 0);
+    let padded = padding == 0 || (padding <= 2 && text.len().is_multiple_of(4));
     let other = |b: u8, pair: [u8; 2]| pair.contains(&b);
     let all = |pair: [u8; 2]| {
         let mut bytes = digits.bytes();

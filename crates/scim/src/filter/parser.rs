@@ -175,7 +175,7 @@ fn one_or(mut filters: Vec<Filter>, many: impl Fn(Vec<Filter>) -> Filter) -> Fil
 }
 
 /// Takes `and` or `or` if it comes next.
-fn word<'t>(input: &mut Input<'t>, word: &'static str) -> bool {
+fn word(input: &mut Input<'_>, word: &'static str) -> bool {
     let follows = peek(one_of([' ', '\t', '(']));
     let taken: Result<_, Fault> = opt((space0, literal(Caseless(word)), follows)).parse_next(input);
     matches!(taken, Ok(Some(_)))

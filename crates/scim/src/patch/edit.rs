@@ -86,7 +86,7 @@ impl Editor {
             Path::Schema(schema) => self.schema(op, schema, value, named),
             Path::Extension(path) => extension::edit(&mut self.tree, op, &path, value),
             Path::Attribute { attribute, filter } => {
-                if self.is_editable(op, &attribute, named)? {
+                if Self::is_editable(op, &attribute, named)? {
                     self.attribute(op, attribute, filter.as_ref(), value)?;
                 }
                 Ok(())
@@ -158,7 +158,7 @@ impl Editor {
     }
 
     /// Whether there is something to do: an error or nothing for what clients can't set.
-    fn is_editable(&self, op: Op, attribute: &AttrRef, named: Named) -> Result<bool, Error> {
+    fn is_editable(op: Op, attribute: &AttrRef, named: Named) -> Result<bool, Error> {
         if attribute.attribute.is_secret() {
             return Ok(false); // S-7643-4.1.1-06
         }
@@ -258,10 +258,10 @@ impl Editor {
         let value = value.filter(|_| op != Op::Remove).unwrap_or(Value::Null);
         let removed = op == Op::Remove;
         if path.attribute.kind != Kind::Complex {
-            return match removed {
-                true => Ok(None),
-                false => self.reader.single(path.attribute, value, &path.name()),
-            };
+            if removed {
+                return Ok(None);
+            }
+            return self.reader.single(path.attribute, value, &path.name());
         }
         let mut parts = match current {
             Some(Value::Object(parts)) => parts,

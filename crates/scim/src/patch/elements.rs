@@ -14,7 +14,7 @@ use crate::schema::Attribute;
 /// The elements of an attribute during one operation.
 pub(super) struct Elements {
     path: AttrRef,
-    elements: Vec<Map<String, Value>>,
+    all: Vec<Map<String, Value>>,
     /// The elements that the operation made primary.
     claims: Vec<usize>,
 }
@@ -31,7 +31,7 @@ impl Elements {
         };
         Self {
             path,
-            elements: elements.into_iter().filter_map(object).collect(),
+            all: elements.into_iter().filter_map(object).collect(),
             claims: Vec::new(),
         }
     }
@@ -39,14 +39,14 @@ impl Elements {
     /// The elements afterwards: the new primary one is the only one (S-7644-3.5.2-13).
     pub(super) fn finish(mut self) -> Result<Vec<Value>, Error> {
         if !self.claims.is_empty() {
-            let others = self.elements.iter_mut().enumerate();
+            let others = self.all.iter_mut().enumerate();
             for (_, other) in others.filter(|(index, _)| !self.claims.contains(index)) {
                 if is_primary(other) {
                     other.insert("primary".to_owned(), Value::Bool(false));
                 }
             }
         }
-        let elements = self.elements.into_iter();
+        let elements = self.all.into_iter();
         let elements: Vec<Value> = elements
             .filter(|element| !element.is_empty())
             .map(Value::Object)
@@ -81,7 +81,7 @@ impl Elements {
             None => true,
         };
         if let Some(sub) = self.path.sub {
-            for element in self.elements.iter_mut().filter(|one| selected(one)) {
+            for element in self.all.iter_mut().filter(|one| selected(one)) {
                 element.shift_remove(sub.name);
             }
             return Ok(());
@@ -91,10 +91,10 @@ impl Elements {
             Some(value) if filter.is_none() => {
                 let listed = self.read(reader, value)?;
                 let attribute = self.path.attribute;
-                self.elements
+                self.all
                     .retain(|element| !listed.iter().any(|one| is_same(attribute, one, element)));
             }
-            _ => self.elements.retain(|element| !selected(element)),
+            _ => self.all.retain(|element| !selected(element)),
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl Elements {
             (None, None) => {
                 let sent = self.read(reader, value)?;
                 if replace {
-                    self.elements = sent;
+                    self.all = sent;
                 } else {
                     self.append(sent);
                 }
@@ -139,9 +139,9 @@ impl Elements {
         };
         if is_unassigned(&value) {
             if replace {
-                let before = self.elements.len();
-                self.elements.retain(|one| !filter.matches_element(one));
-                if before == self.elements.len() {
+                let before = self.all.len();
+                self.all.retain(|one| !filter.matches_element(one));
+                if before == self.all.len() {
                     return Err(self.no_target());
                 }
             }
@@ -153,7 +153,7 @@ impl Elements {
         }
         let element = canonical::assigned(members);
         let mut found = false;
-        for (index, one) in self.elements.iter_mut().enumerate() {
+        for (index, one) in self.all.iter_mut().enumerate() {
             if filter.matches_element(one) {
                 found = true;
                 one.clone_from(&element);
@@ -177,7 +177,7 @@ impl Elements {
             |(sub, value): &Member| sub.name == "primary" && *value == Some(Value::Bool(true));
         let claims = members.iter().any(primary);
         let mut found = false;
-        for (index, element) in self.elements.iter_mut().enumerate() {
+        for (index, element) in self.all.iter_mut().enumerate() {
             if filter.is_none_or(|filter| filter.matches_element(element)) {
                 found = true;
                 canonical::merge(element, members.clone());
@@ -203,9 +203,9 @@ impl Elements {
         }
         canonical::merge(&mut element, members);
         if is_primary(&element) {
-            self.claims.push(self.elements.len());
+            self.claims.push(self.all.len());
         }
-        self.elements.push(element);
+        self.all.push(element);
         Ok(())
     }
 
@@ -214,14 +214,14 @@ impl Elements {
         let attribute = self.path.attribute;
         for element in sent {
             let claims = is_primary(&element);
-            let mut stored = self.elements.iter();
+            let mut stored = self.all.iter();
             let index = match stored.position(|one| is_same(attribute, &element, one)) {
                 None => {
-                    self.elements.push(element);
-                    self.elements.len() - 1
+                    self.all.push(element);
+                    self.all.len() - 1
                 }
                 Some(index) => {
-                    if let Some(stored) = self.elements.get_mut(index) {
+                    if let Some(stored) = self.all.get_mut(index) {
                         let key = |name: &str| name == "value" || name == "type";
                         stored.extend(element.into_iter().filter(|(name, _)| !key(name)));
                     }
@@ -242,7 +242,7 @@ impl Elements {
             value => value,
         };
         let elements = reader.elements(attribute, value, attribute.name)?;
-        Ok(Self::new(self.path, Some(Value::Array(elements))).elements)
+        Ok(Self::new(self.path, Some(Value::Array(elements))).all)
     }
 
     fn members(&self, reader: &mut Reader, value: Value) -> Result<Vec<Member>, Error> {
