@@ -22,6 +22,7 @@ pub use prost_types;
 #[expect(
     missing_docs,
     clippy::all,
+    clippy::allow_attributes,
     clippy::pedantic,
     reason = "generated from proto/, whose comments are the reference manual"
 )]

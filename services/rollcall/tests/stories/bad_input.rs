@@ -139,7 +139,7 @@ async fn every_refusal_is_a_scim_error_that_says_what_to_do_and_stores_nothing()
         (&good, "GET", "/Nowhere", String::new(), 404, ""),
     ];
     for (authorization, method, path, body, status, scim_type) in cases {
-        let shown = format!("{method} {path} {:.60}", body);
+        let shown = format!("{method} {path} {body:.60}");
 
         let answer = world.send_as(authorization, method, path, body).await;
 
@@ -172,7 +172,7 @@ async fn a_patch_with_a_failing_operation_leaves_the_user_as_it_was() {
         {"op": "replace", "path": "meta.version", "value": "1"},
     ]);
 
-    let refused = world.send("PATCH", &target, Some(patch(operations))).await;
+    let refused = world.send("PATCH", &target, Some(patch(&operations))).await;
 
     assert_eq!(
         (refused.status, &refused.body["scimType"]),

@@ -66,12 +66,12 @@ async fn every_shape_of_deactivation_applies_and_says_so() {
         json!([{"op": "Replace", "path": "active", "value": "False"}]),
     ];
     for shape in shapes {
-        let off = world.send("PATCH", &target, Some(patch(shape))).await;
+        let off = world.send("PATCH", &target, Some(patch(&shape))).await;
         assert_eq!((off.status, &off.body["active"]), (200, &json!(false)));
         assert_eq!(off.body[ACCESS]["state"], "DEACTIVATED");
 
         let on = json!([{"op": "replace", "value": {"active": true}}]);
-        let on = world.send("PATCH", &target, Some(patch(on))).await;
+        let on = world.send("PATCH", &target, Some(patch(&on))).await;
         assert_eq!(on.body["active"], true);
     }
     let mut whole = world.send("GET", &target, None).await.body;
@@ -147,7 +147,7 @@ async fn a_stale_if_match_changes_nothing_and_a_current_if_none_match_answers_30
         async move { client.request(request).await.unwrap().status().as_u16() }
     };
     let etag = made.header("etag").to_owned();
-    let title = patch(json!([{"op": "add", "path": "title", "value": "Chief"}])).to_string();
+    let title = patch(&json!([{"op": "add", "path": "title", "value": "Chief"}])).to_string();
 
     assert_eq!(
         send("GET", "if-none-match", &etag, String::new()).await,

@@ -280,7 +280,7 @@ pub(crate) fn user(name: &str) -> Value {
 }
 
 /// The body of a PATCH.
-pub(crate) fn patch(operations: Value) -> Value {
+pub(crate) fn patch(operations: &Value) -> Value {
     json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations})
 }
 
