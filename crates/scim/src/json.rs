@@ -239,3 +239,116 @@ impl<'de> Visitor<'de> for Seed<'_> {
         Ok(Value::Object(object))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    fn refused(text: &str) -> Error {
+        read(text.as_bytes(), &Limits::default()).unwrap_err()
+    }
+
+    fn nested(levels: usize) -> String {
+        format!("{}1{}", "[".repeat(levels), "]".repeat(levels))
+    }
+
+    #[test]
+    fn what_is_json_is_read_as_it_stands() {
+        let text = r#"{"b": [1, -2, 2.5, true, null, "é\n\u00e9"], "a": {"": {}}}"#;
+        let value = read(text.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(value, serde_json::from_str::<Value>(text).unwrap());
+        let keys: Vec<_> = value.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["b", "a"], "in the order they came");
+    }
+
+    #[test] // rule: S-7644-3.1-01 (part), S-7644-3.3-03 (part)
+    fn what_is_no_json_in_utf_8_is_refused() {
+        for bad in [
+            "",
+            " \n",
+            "{",
+            "{]",
+            "{} {}",
+            "{}x",
+            "{'a': 1}",
+            "[1,]",
+            "nul",
+            "\"\\ud800\"",
+            "1e999",
+            "\u{feff}{}",
+        ] {
+            assert_eq!(refused(bad).kind, ErrorKind::InvalidSyntax, "{bad:?}");
+        }
+        let latin1 = read(b"\"\xe9\"", &Limits::default()).unwrap_err();
+        assert_eq!(latin1.kind, ErrorKind::InvalidSyntax);
+        assert_eq!(
+            refused("{\n  \"a\" 1}").detail,
+            "not valid JSON at line 2, column 7"
+        );
+    }
+
+    #[test] // rule: S-7644-3.3-03 (part)
+    fn a_top_level_that_is_no_object_is_refused() {
+        for bad in ["[]", "1", "\"x\"", "null", "true"] {
+            let error = read_object(bad.as_bytes(), &Limits::default()).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidSyntax, "{bad}");
+        }
+        let one = read_object(b"{\"a\": 1}", &Limits::default()).unwrap();
+        assert_eq!(one.len(), 1);
+    }
+
+    #[test] // rule: S-7643-2.1-03
+    fn keys_that_differ_by_letter_case_only_are_refused_at_any_depth() {
+        for bad in [
+            r#"{"userName": "a", "username": "b"}"#,
+            r#"{"a": 1, "a": 1}"#,
+            r#"{"x": [{"A": 1, "a": 1}]}"#,
+        ] {
+            let error = refused(bad);
+            assert_eq!(error.kind, ErrorKind::InvalidSyntax, "{bad}");
+            assert!(error.detail.contains("occurs twice"), "{}", error.detail);
+        }
+        assert!(read(br#"[{"a": 1}, {"A": 1}]"#, &Limits::default()).is_ok());
+    }
+
+    #[test] // rule: SEC-IN-01 (part)
+    fn each_limit_holds_at_its_last_value_and_not_beyond() {
+        let limits = Limits::default();
+        let string = |bytes: usize| format!("\"{}\"", "a".repeat(bytes));
+        let key = |bytes: usize| format!("{{{}: 1}}", string(bytes));
+        let keys = |count: usize| {
+            let members: Vec<String> = (0..count).map(|n| format!("\"k{n}\": 1")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        for good in [nested(32), string(65_536), key(65_536), keys(1_000)] {
+            assert!(read(good.as_bytes(), &limits).is_ok());
+        }
+        for (bad, word) in [
+            (nested(33), "nested deeper than 32"),
+            (nested(100_000), "nested deeper than 32"),
+            (string(65_537), "longer than 65536"),
+            (key(65_537), "longer than 65536"),
+            (keys(1_001), "more than 1000 keys"),
+        ] {
+            let error = refused(&bad);
+            assert_eq!(error.kind, ErrorKind::InvalidSyntax);
+            assert!(error.detail.contains(word), "{}", error.detail);
+            assert!(error.detail.len() < 300);
+        }
+    }
+
+    #[test]
+    fn u_0000_is_refused_in_keys_and_values() {
+        for bad in [r#""a\u0000b""#, r#"{"\u0000": 1}"#, r#"{"x": ["\u0000"]}"#] {
+            assert_eq!(refused(bad).kind, ErrorKind::InvalidValue, "{bad}");
+        }
+    }
+
+    #[test] // rule: S-7643-2.1-01 (part)
+    fn a_member_is_found_in_any_letter_case() {
+        let object = read_object(br#"{"OPERATIONS": 1, "b": 2}"#, &Limits::default()).unwrap();
+        assert_eq!(find(&object, "Operations"), Some(&Value::from(1)));
+        assert_eq!(find(&object, "a"), None);
+    }
+}

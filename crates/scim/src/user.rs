@@ -308,3 +308,6 @@ impl User {
 pub fn roles_json(roles: &[MultiValue]) -> Value {
     json!(roles)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use serde_json::Value;
 use winnow::ascii::{Caseless, space0, space1};
 use winnow::combinator::{alt, eof, opt, peek};
 use winnow::error::ParserError;
-use winnow::stream::{LocatingSlice, Location, Stateful};
+use winnow::stream::{LocatingSlice, Location, Stateful, Stream};
 use winnow::token::{literal, one_of, take_while};
 use winnow::{Parser, Result};
 
@@ -58,13 +58,14 @@ pub(crate) fn path(text: &str) -> Result<PathParts<'_>, Error> {
             "{attribute} has no elements with sub-attributes; remove the brackets"
         )));
     }
-    let filter = element_filter(&mut input, attribute).map_err(|fault| fault.0)?;
+    let filter = element_filter(&mut input, attribute);
     if input.input.is_empty() {
         return Err(Error::path(format!(
             "the path {} lacks its closing bracket",
             quote(text)
         )));
     }
+    let filter = filter.map_err(|fault| fault.0)?;
     close(&mut input).map_err(|fault| fault.0)?;
     if !input.input.is_empty() {
         let sub = sub_name(&mut input).map_err(|_| unreadable())?;
@@ -321,23 +322,9 @@ fn sub_name<'t>(input: &mut Input<'t>) -> Result<&'t str, Fault> {
 }
 
 fn comparison(input: &mut Input<'_>, path: AttrRef) -> Result<Filter, Fault> {
-    let operator = |input: &mut Input<'_>| -> Result<Option<Operator>, Fault> {
-        space1.parse_next(input)?;
-        let word = take_while(1.., |c: char| c.is_ascii_alphabetic()).parse_next(input)?;
-        if word.eq_ignore_ascii_case("pr") {
-            return Ok(None);
-        }
-        let mut all = Operator::ALL.into_iter();
-        let found = all.find(|one| word.eq_ignore_ascii_case(one.as_str()));
-        found
-            .map(Some)
-            .ok_or_else(|| malformed(input, "unknown operator"))
-    };
     let op = operator(input).map_err(|_| {
-        malformed(
-            input,
-            "expected an operator (eq, ne, co, sw, ew, pr, gt, ge, lt, le)",
-        )
+        let words = "eq, ne, co, sw, ew, pr, gt, ge, lt, le";
+        malformed(input, &format!("expected an operator ({words})"))
     })?;
     let Some(op) = op else {
         end_of_term(input)?;
@@ -347,6 +334,22 @@ fn comparison(input: &mut Input<'_>, path: AttrRef) -> Result<Filter, Fault> {
     let value = json_literal(input)?;
     end_of_term(input)?;
     compare(path, op, value).map_err(|detail| Fault(Error::filter(detail)))
+}
+
+/// The operator that comes next; `None` for `pr`. A fault leaves the input before the word.
+fn operator(input: &mut Input<'_>) -> Result<Option<Operator>, Fault> {
+    space1.parse_next(input)?;
+    let start = input.checkpoint();
+    let word = take_while(1.., |c: char| c.is_ascii_alphabetic()).parse_next(input)?;
+    if word.eq_ignore_ascii_case("pr") {
+        return Ok(None);
+    }
+    let mut all = Operator::ALL.into_iter();
+    let found = all.find(|one| word.eq_ignore_ascii_case(one.as_str()));
+    found.map(Some).ok_or_else(|| {
+        input.reset(&start);
+        Fault::from_input(input)
+    })
 }
 
 fn end_of_term(input: &mut Input<'_>) -> Result<(), Fault> {

@@ -11,10 +11,13 @@ use crate::filter::{Filter, Literal, Operator};
 use crate::json::{is_unassigned, type_name};
 use crate::schema::Attribute;
 
+/// The sub-attributes of one element.
+type Element = Map<String, Value>;
+
 /// The elements of an attribute during one operation.
 pub(super) struct Elements {
     path: AttrRef,
-    all: Vec<Map<String, Value>>,
+    all: Vec<Element>,
     /// The elements that the operation made primary.
     claims: Vec<usize>,
 }
@@ -76,7 +79,7 @@ impl Elements {
         filter: Option<&Filter>,
         value: Option<Value>,
     ) -> Result<(), Error> {
-        let selected = |element: &Map<String, Value>| match filter {
+        let selected = |element: &Element| match filter {
             Some(filter) => filter.matches_element(element),
             None => true,
         };
@@ -210,12 +213,15 @@ impl Elements {
     }
 
     /// Adds elements; one that is there already only gains what it lacked (S-7644-3.5.2.1-04, -05).
-    fn append(&mut self, sent: Vec<Map<String, Value>>) {
+    fn append(&mut self, sent: Vec<Element>) {
         let attribute = self.path.attribute;
         for element in sent {
             let claims = is_primary(&element);
-            let mut stored = self.all.iter();
-            let index = match stored.position(|one| is_same(attribute, &element, one)) {
+            let position = |test: fn(&Attribute, &Element, &Element) -> bool| {
+                let mut stored = self.all.iter();
+                stored.position(|one| test(attribute, &element, one))
+            };
+            let index = match position(holds).or_else(|| position(is_same)) {
                 None => {
                     self.all.push(element);
                     self.all.len() - 1
@@ -235,7 +241,7 @@ impl Elements {
     }
 
     /// The elements that a value holds; one alone may stand without its array.
-    fn read(&self, reader: &mut Reader, value: Value) -> Result<Vec<Map<String, Value>>, Error> {
+    fn read(&self, reader: &mut Reader, value: Value) -> Result<Vec<Element>, Error> {
         let attribute = self.path.attribute;
         let value = match value {
             one @ Value::Object(_) => Value::Array(vec![one]),
@@ -272,9 +278,16 @@ impl Elements {
     }
 }
 
+/// Whether `stored` says all that `sent` says, so that adding it changes nothing.
+fn holds(attribute: &Attribute, sent: &Element, stored: &Element) -> bool {
+    let key = |name: &str| name == "value" || name == "type";
+    let mut others = sent.iter().filter(|(name, _)| !key(name));
+    is_same(attribute, sent, stored) && others.all(|(name, value)| stored.get(name) == Some(value))
+}
+
 /// Whether `stored` is the element that `sent` names: the same value, and the same type if one was
 /// sent; for attributes without `value`, the same in all.
-fn is_same(attribute: &Attribute, sent: &Map<String, Value>, stored: &Map<String, Value>) -> bool {
+fn is_same(attribute: &Attribute, sent: &Element, stored: &Element) -> bool {
     let agree = |name: &str| match (attribute.sub(name), sent.get(name), stored.get(name)) {
         (Some(sub), Some(Value::String(sent)), Some(Value::String(stored))) => {
             same_text(sub, sent, stored)
@@ -287,7 +300,7 @@ fn is_same(attribute: &Attribute, sent: &Map<String, Value>, stored: &Map<String
     agree("value") && (!sent.contains_key("type") || agree("type"))
 }
 
-fn is_primary(element: &Map<String, Value>) -> bool {
+fn is_primary(element: &Element) -> bool {
     element.get("primary") == Some(&Value::Bool(true))
 }
 
@@ -303,7 +316,7 @@ fn same_text(attribute: &Attribute, one: &str, other: &str) -> bool {
 }
 
 /// What an element has to be, if the filter is and-joined `eq` terms; else false.
-fn collect_terms(filter: &Filter, terms: &mut Map<String, Value>) -> bool {
+fn collect_terms(filter: &Filter, terms: &mut Element) -> bool {
     match filter {
         Filter::And(all) => all.iter().all(|one| collect_terms(one, terms)),
         Filter::Compare {
