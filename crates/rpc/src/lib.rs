@@ -9,6 +9,7 @@ pub mod caller;
 pub mod convert;
 pub mod deadline;
 pub mod failure;
+pub mod feeds;
 pub mod follower;
 pub mod metadata;
 pub mod server;

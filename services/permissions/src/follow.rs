@@ -2,72 +2,18 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
-use futures::stream::BoxStream;
-use rollcall_rpc::Backend;
-use rollcall_rpc::convert::time;
-use rollcall_rpc::follower::{Feed, Follower, Mark};
+use rollcall_rpc::follower::Follower;
 use rollcall_rpc::pb::common::v1::{ActorKind, ChangeOp};
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_store::position::Source;
 use rollcall_store::{Epoch, Error, Store, TokenKey, follow};
 use rollcall_types::{AccountId, Clock, ConnectionId, Timestamp, UserId};
-use tonic::Status;
 
 use crate::input::{Input, Resource};
 use crate::memory::Memory;
 use crate::resolve::UserInput;
 use crate::store::change::Origin;
 use crate::store::input;
-
-/// Larger than any page: 1,000 users with every attribute.
-const MESSAGE: usize = 64 * 1024 * 1024;
-
-/// The feed, as a client.
-pub(crate) struct Provisioning(pub(crate) Backend);
-
-impl Feed for Provisioning {
-    type Change = pb::Change;
-
-    async fn watch(
-        &self,
-        cursor: String,
-    ) -> Result<BoxStream<'static, Result<Mark<pb::Change>, Status>>, Status> {
-        let request = pb::WatchRequest {
-            account_id: String::new(),
-            kinds: vec![
-                pb::ResourceKind::Connection.into(),
-                pb::ResourceKind::User.into(),
-            ],
-            cursor,
-            consumer: "permissions".to_owned(),
-        };
-        let mut client = pb::feed_service_client::FeedServiceClient::new(self.0.clone())
-            .max_decoding_message_size(MESSAGE);
-        let stream = client.watch(request).await?.into_inner();
-        Ok(stream
-            .filter_map(async |message| message.map(mark).transpose())
-            .boxed())
-    }
-}
-
-/// A message as the follower takes it; `None` for a kind of message that a newer peer has.
-fn mark(message: pb::WatchResponse) -> Option<Mark<pb::Change>> {
-    use pb::watch_response::Mark as Sent;
-    Some(match message.mark? {
-        Sent::Reset(_) => Mark::Reset,
-        Sent::Changes(page) => Mark::Changes {
-            changes: page.changes,
-            cursor: page.cursor,
-            snapshot: page.snapshot,
-        },
-        Sent::SnapshotEnd(end) => Mark::SnapshotEnd { cursor: end.cursor },
-        Sent::Progress(progress) => Mark::Progress {
-            cursor: progress.cursor,
-            through: time::from_proto(&progress.through_time?)?,
-        },
-    })
-}
 
 /// Stores what the feed brings.
 pub(crate) struct Inputs {

@@ -28,7 +28,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rollcall_rpc::Backend;
+use rollcall_rpc::pb::provisioning::v1::ResourceKind;
+use rollcall_rpc::{Backend, feeds};
 use rollcall_store::{Store, TokenKey};
 use rollcall_types::{Clock, Entropy, IdSource};
 use tokio::time::Instant;
@@ -36,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 pub use error::Error;
-use follow::{Inputs, Provisioning};
+use follow::Inputs;
 use memory::Memory;
 use state::State;
 
@@ -93,7 +94,8 @@ pub async fn build(path: &Path, config: Config, deps: Deps) -> Result<Service, E
         clock: Arc::clone(&deps.clock),
         memory: Arc::clone(&memory),
     };
-    let feed = Provisioning(deps.provisioning.clone());
+    let kinds = vec![ResourceKind::Connection, ResourceKind::User];
+    let feed = feeds::Provisioning::new(deps.provisioning.clone(), kinds, "permissions");
     let (entropy, stop) = (deps.entropy, deps.stop.clone());
     let following: BoxFuture<'static, ()> = Box::pin(async move {
         rollcall_rpc::follower::follow(store::input::SOURCE, &feed, &inputs, entropy, stop).await;

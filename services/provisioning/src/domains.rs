@@ -4,18 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
-use rollcall_rpc::Backend;
-use rollcall_rpc::convert::time::from_proto;
-use rollcall_rpc::follower::{self, Feed, Follower, Mark};
+use rollcall_rpc::feeds;
+use rollcall_rpc::follower::{self, Follower};
 use rollcall_rpc::pb::common::v1::ChangeOp;
 use rollcall_rpc::pb::verification::v1 as pb;
-use rollcall_rpc::pb::verification::v1::feed_service_client::FeedServiceClient;
 use rollcall_store::follow;
 use rollcall_types::{AccountId, DomainName, Timestamp};
-use tonic::Status;
 
 use crate::error::Error;
 use crate::store::domain::Projected;
@@ -36,7 +32,9 @@ pub(crate) fn tasks(shared: &Arc<Shared>) -> Vec<BoxFuture<'static, ()>> {
     let follow = {
         let shared = shared.clone();
         async move {
-            let feed = Domains(shared.deps.verification.clone());
+            let kinds = vec![pb::ResourceKind::Domain];
+            let verification = shared.deps.verification.clone();
+            let feed = feeds::Verification::new(verification, kinds, "provisioning");
             let entropy = shared.deps.entropy.clone();
             let stop = shared.deps.stop.clone();
             let projection = Projection(shared);
@@ -44,53 +42,6 @@ pub(crate) fn tasks(shared: &Arc<Shared>) -> Vec<BoxFuture<'static, ()>> {
         }
     };
     vec![follow.boxed(), release(shared.clone()).boxed()]
-}
-
-/// Verification's feed of domains.
-struct Domains(Backend);
-
-impl Feed for Domains {
-    type Change = pb::Change;
-
-    async fn watch(
-        &self,
-        cursor: String,
-    ) -> Result<BoxStream<'static, Result<Mark<pb::Change>, Status>>, Status> {
-        let request = pb::WatchRequest {
-            account_id: String::new(),
-            kinds: vec![pb::ResourceKind::Domain.into()],
-            cursor,
-            consumer: "provisioning".to_owned(),
-        };
-        let stream = FeedServiceClient::new(self.0.clone())
-            .watch(request)
-            .await?
-            .into_inner();
-        let marks = stream.filter_map(|message| async {
-            use pb::watch_response::Mark as In;
-            match message.map(|message| message.mark) {
-                Err(status) => Some(Err(status)),
-                Ok(Some(In::Reset(_))) => Some(Ok(Mark::Reset)),
-                Ok(Some(In::Changes(page))) => Some(Ok(Mark::Changes {
-                    changes: page.changes,
-                    cursor: page.cursor,
-                    snapshot: page.snapshot,
-                })),
-                Ok(Some(In::SnapshotEnd(end))) => {
-                    Some(Ok(Mark::SnapshotEnd { cursor: end.cursor }))
-                }
-                Ok(Some(In::Progress(progress))) => {
-                    let through = progress.through_time.as_ref().and_then(from_proto)?;
-                    Some(Ok(Mark::Progress {
-                        cursor: progress.cursor,
-                        through,
-                    }))
-                }
-                Ok(None) => None,
-            }
-        });
-        Ok(marks.boxed())
-    }
 }
 
 /// The table `domains`, kept in step.
