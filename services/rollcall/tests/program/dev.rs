@@ -1,0 +1,112 @@
+//! `rollcall dev`: starts, keeps, stops.
+
+use std::time::Duration;
+
+use rollcall_rpc::pb::provisioning::v1 as pb;
+use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceClient;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::program::Program;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_starts_and_its_handshake_file_reaches_it() {
+    let folder = TempDir::new().unwrap();
+    let program = Program::start(folder.path()).await;
+
+    let account = pb::GetAccountRequest {
+        account_id: "acme".to_owned(),
+    };
+    let mut accounts = AccountServiceClient::new(program.backend().await);
+    let account = accounts.get_account(account).await;
+    let (status, list) = program.scim("GET", "/Users", None).await;
+    let listed = program.run(&["user", "list", "acme"]).await;
+    let unknown = program
+        .run(&["user", "show", "acme", "nobody@acme.example"])
+        .await;
+
+    assert!(account.is_ok(), "{account:?}");
+    assert_eq!((status, &list["totalResults"]), (200, &json!(0)), "{list}");
+    assert_eq!(listed.code, Some(0), "{listed:?}");
+    assert!(listed.stdout.starts_with("USER"), "{listed:?}");
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert!(unknown.stderr.contains("RESOURCE_NOT_FOUND"), "{unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_keeps_users_tokens_and_domains() {
+    let folder = TempDir::new().unwrap();
+    let mut program = Program::start(folder.path()).await;
+    let ada = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": "ada@acme.example",
+        "emails": [{"value": "ada@acme.example", "primary": true}],
+        "active": true,
+    });
+    let (created, user) = program.scim("POST", "/Users", Some(ada)).await;
+    let path = format!("/Users/{}", user["id"].as_str().unwrap());
+    let domains = program.run(&["domain", "list", "acme"]).await;
+    let first = program.handshake.clone();
+
+    program.interrupt().await;
+    program.restart().await;
+
+    let second = &program.handshake;
+    assert_eq!(created, 201, "{user}");
+    assert_eq!(second.grpc_token, first.grpc_token);
+    assert_eq!(
+        program.account("acme").scim_token,
+        first.accounts[0].scim_token
+    );
+    let (status, kept) = program.scim("GET", &path, None).await;
+    assert_eq!(status, 200, "{kept}");
+    assert_eq!(kept["meta"]["version"], user["meta"]["version"]);
+    let kept = program.run(&["domain", "list", "acme"]).await;
+    assert!(kept.stdout.contains("VERIFIED"), "{kept:?}");
+    assert_eq!(kept.stdout, domains.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_dev_starts_again_with_what_it_had() {
+    let folder = TempDir::new().unwrap();
+    let mut program = Program::start(folder.path()).await;
+    let before = program.run(&["domain", "list", "acme"]).await;
+
+    program.kill().await;
+    program.restart().await;
+
+    let after = program.run(&["domain", "list", "acme"]).await;
+    assert_eq!(after.code, Some(0), "{after:?}");
+    assert_eq!(after.stdout, before.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_dev_within_two_seconds_and_takes_the_handshake_file_away() {
+    let folder = TempDir::new().unwrap();
+    let mut program = Program::start(folder.path()).await;
+    assert!(program.handshake_file().exists());
+
+    let (status, took) = program.interrupt().await;
+
+    assert_eq!(status.code(), Some(0));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(!program.handshake_file().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_belongs_to_one_dev_at_a_time() {
+    let folder = TempDir::new().unwrap();
+    let program = Program::start(folder.path()).await;
+    let data = folder.path().to_str().unwrap();
+
+    let second = program
+        .run(&["dev", "--data", data, "--listen", "127.0.0.1:0"])
+        .await;
+
+    assert_eq!(second.code, Some(1), "{second:?}");
+    assert!(
+        second.stderr.contains("in use by another rollcall"),
+        "{second:?}"
+    );
+    assert!(program.handshake_file().exists());
+}

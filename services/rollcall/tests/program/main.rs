@@ -1,0 +1,6 @@
+//! The program as its users have it: the built binary as a process of its own.
+
+#![expect(clippy::unwrap_used, reason = "a story that can't go on has failed")]
+
+mod dev;
+mod program;
