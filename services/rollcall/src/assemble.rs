@@ -61,9 +61,32 @@ pub struct System {
     /// Background tasks.
     pub tasks: Vec<BoxFuture<'static, ()>>,
     /// Databases, to be closed last.
-    pub stores: Vec<Store>,
+    pub stores: Stores,
     /// The doors.
     pub gates: Gates,
+    /// Compares what permissions answers from memory with its tables, for tests.
+    #[doc(hidden)]
+    pub recomputation: rollcall_permissions::Recomputation,
+}
+
+/// The database of each service.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    /// Accounts, connections and users.
+    pub provisioning: Store,
+    /// Permission sets.
+    pub permissions: Store,
+    /// Email domains.
+    pub verification: Store,
+}
+
+impl Stores {
+    /// Ends the writers after what waits, and closes the files: followers before whom they follow.
+    pub async fn close(&self) {
+        self.permissions.close().await;
+        self.provisioning.close().await;
+        self.verification.close().await;
+    }
 }
 
 impl std::fmt::Debug for System {
@@ -142,7 +165,11 @@ pub async fn assemble(setting: Setting) -> Result<System, Error> {
     tasks.extend(provisioning.tasks);
     tasks.extend(permissions.tasks);
     let grpc = merge([provisioning.routes, verification.routes, permissions.routes]);
-    let stores = vec![permissions.store, provisioning.store, verification.store];
+    let stores = Stores {
+        provisioning: provisioning.store,
+        permissions: permissions.store,
+        verification: verification.store,
+    };
     Ok(System {
         http,
         grpc,
@@ -150,6 +177,7 @@ pub async fn assemble(setting: Setting) -> Result<System, Error> {
         tasks,
         stores,
         gates,
+        recomputation: permissions.recomputation,
     })
 }
 

@@ -94,7 +94,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         layer,
         tasks,
         stores,
-        gates: _,
+        ..
     } = assemble(setting).await?;
     let backend = Backend::in_process(routes.clone(), &layer, &operator_token);
     let running: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
@@ -159,9 +159,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     if tokio::time::timeout(DRAIN, ended).await.is_err() {
         tracing::warn!("some requests were cut off");
     }
-    for store in stores {
-        store.close().await;
-    }
+    stores.close().await;
     Ok(ExitCode::SUCCESS)
 }
 

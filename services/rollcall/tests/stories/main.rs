@@ -5,6 +5,7 @@
 mod accounts;
 mod bad_input;
 mod domain;
+mod feed;
 mod okta;
 mod races;
 mod users;

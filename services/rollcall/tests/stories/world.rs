@@ -1,6 +1,9 @@
 //! One whole system on SQLite in a temporary folder, served on free ports of loopback.
 
+mod permissions;
+
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,7 +11,8 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rollcall::assemble::{Gates, Setting, assemble};
+use rollcall::assemble::{Gates, Setting, Stores, assemble};
+use rollcall_permissions::Recomputation;
 use rollcall_rpc::Backend;
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceClient;
@@ -23,6 +27,7 @@ use rollcall_verification::{Dns, Heard, TxtAnswer, Unavailable};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// An answer, its body read.
@@ -74,6 +79,10 @@ pub(crate) struct World {
     pub(crate) token: String,
     pub(crate) backend: Backend,
     pub(crate) gates: Gates,
+    pub(crate) stores: Stores,
+    pub(crate) recomputation: Recomputation,
+    /// Where gRPC is served, to the token `operator`.
+    pub(crate) grpc: SocketAddr,
     pub(crate) dns: Arc<PlayedDns>,
     client: Client<HttpConnector, Full<axum::body::Bytes>>,
     _folder: TempDir,
@@ -122,7 +131,18 @@ impl World {
             .tasks
             .into_iter()
             .for_each(|task| drop(tokio::spawn(task)));
-        let backend = Backend::in_process(system.grpc, &system.layer, "operator");
+        let backend = Backend::in_process(system.grpc.clone(), &system.layer, "operator");
+        let grpc_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let grpc = grpc_listener.local_addr().unwrap();
+        tokio::spawn({
+            let mut server = tonic::transport::Server::builder().layer(system.layer);
+            let (router, stop) = (server.add_routes(system.grpc), stop.clone());
+            let incoming = TcpListenerStream::new(grpc_listener);
+            async move {
+                let stop = stop.cancelled_owned();
+                router.serve_with_incoming_shutdown(incoming, stop).await
+            }
+        });
         tokio::spawn({
             let (app, stop) = (system.http, stop.clone());
             async move { rollcall_runtime::serve(listener, app, &HttpLimits::dev(), stop).await }
@@ -132,6 +152,9 @@ impl World {
             token: String::new(),
             backend,
             gates: system.gates,
+            stores: system.stores,
+            recomputation: system.recomputation,
+            grpc,
             dns,
             client: Client::builder(TokioExecutor::new()).build_http(),
             _folder: folder,

@@ -1,0 +1,183 @@
+//! The feed under stress: many writers whose writes fail after the change was appended, and
+//! followers that are broken off, or killed, and go on from where they were.
+
+mod ledger;
+mod writers;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rollcall_rpc::Backend;
+use rollcall_rpc::pb::permissions::v1 as permissions;
+use rollcall_rpc::pb::permissions::v1::access_service_client::AccessServiceClient;
+use rollcall_rpc::pb::provisioning::v1 as pb;
+use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::world::{World, rounds};
+use ledger::Ledger;
+
+/// The name of the test that is the child process.
+const CHILD: &str = "feed::a_follower_in_a_process_of_its_own";
+/// Tells it where its ledger is.
+const FOLDER: &str = "ROLLCALL_TEST_FOLLOWER_FOLDER";
+/// Tells it where gRPC is served.
+const SERVER: &str = "ROLLCALL_TEST_FOLLOWER_SERVER";
+/// How long the whole of it may take at most.
+const LONGEST: Duration = Duration::from_secs(300);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)] // rule: U-12, P-05 (part)
+async fn no_follower_misses_a_change_or_sees_one_twice_and_permissions_end_right() {
+    let world = World::start().await;
+    world.sales_manager().await;
+    let folder = TempDir::new().unwrap();
+    let target = rounds(20_000, 3_000);
+    let kills = rounds(20, 3);
+
+    let begun = Instant::now();
+    let file = |name: &str| folder.path().join(name);
+    let steady = follow_steadily(&world, file("steady.db"));
+    let broken = follow_with_breaks(&world, file("broken.db"));
+    let killed = tokio::task::spawn_blocking({
+        let (folder, server) = (folder.path().to_owned(), world.grpc.to_string());
+        move || follow_and_be_killed(&folder, &server, kills)
+    });
+    let writing = writers::write(&world, target);
+    let all = Box::pin(async { tokio::join!(writing, steady, broken, killed) });
+    let (written, steady, breaks, deaths) = timeout(LONGEST, all).await.unwrap();
+
+    let deaths = deaths.unwrap();
+    assert!(deaths > 0 && breaks > 0, "{deaths} kills, {breaks} breaks");
+    assert!(written.failed > target / 50, "too few writes failed");
+    assert_eq!(steady, written.changes, "the follower that was left alone");
+    for name in ["broken.db", "killed.db"] {
+        let ledger = Ledger::open(&file(name)).await;
+        assert_eq!(ledger.changes().await, written.changes, "{name}");
+        assert_eq!(ledger.resets().await, 1, "{name} went on from its cursor");
+    }
+    let last = &written.changes.last().unwrap().user;
+    world.wait_until_allowed(last, true).await;
+    assert_eq!(world.recomputation.differences().await.unwrap(), [""; 0]);
+    let granted = granted_as_roles_say(&world).await;
+    println!(
+        "figure: feed: {} changes by 16 writers ({} more writes failed after their change was \
+         appended) and 3 followers ({deaths} kills, {breaks} breaks) in {} ms: none missed, none \
+         twice; {granted} users with a permission, as a recomputation says",
+        written.changes.len(),
+        written.failed,
+        begun.elapsed().as_millis(),
+    );
+}
+
+/// Follows from beginning to end.
+async fn follow_steadily(world: &World, file: PathBuf) -> Vec<ledger::Seen> {
+    let ledger = Ledger::open(&file).await;
+    ledger.follow(world.backend.clone()).await;
+    ledger.changes().await
+}
+
+/// Follows, broken off at moments that differ each time; how often.
+async fn follow_with_breaks(world: &World, file: PathBuf) -> usize {
+    for breaks in 0.. {
+        let ledger = Ledger::open(&file).await;
+        let span = Duration::from_millis(20 + breaks * 37 % 160);
+        let ended = timeout(span, ledger.follow(world.backend.clone())).await;
+        ledger.close().await;
+        if ended.is_ok() {
+            return usize::try_from(breaks).unwrap();
+        }
+    }
+    unreachable!("it ends with the last change")
+}
+
+/// Follows in a child process that is killed soon after it has stored something; how often.
+fn follow_and_be_killed(folder: &Path, server: &str, kills: usize) -> usize {
+    for deaths in 0..kills {
+        let mut child = spawn_follower(folder, server);
+        let stored = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains(ledger::STORED));
+        if !stored {
+            assert!(child.wait().unwrap().success(), "the follower failed");
+            return deaths;
+        }
+        std::thread::sleep(Duration::from_micros(deaths as u64 * 1_700 % 9_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(
+        spawn_follower(folder, server)
+            .wait_with_output()
+            .unwrap()
+            .status
+            .success()
+    );
+    kills
+}
+
+fn spawn_follower(folder: &Path, server: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", CHILD, "--ignored", "--nocapture"])
+        .env(FOLDER, folder)
+        .env(SERVER, server)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test]
+#[ignore = "the child process of the test above"]
+async fn a_follower_in_a_process_of_its_own() {
+    let folder = std::env::var_os(FOLDER).unwrap();
+    let server = std::env::var(SERVER).unwrap();
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{server}"));
+    let backend = Backend::channel(channel.unwrap().connect_lazy(), "operator");
+    let ledger = Ledger::open(&Path::new(&folder).join("killed.db")).await;
+    ledger.saying_so().follow(backend).await;
+}
+
+/// Compares what permissions grants with the users as provisioning has them: the set's permission
+/// goes to those who are ACTIVE and have the role; to how many.
+async fn granted_as_roles_say(world: &World) -> usize {
+    let mut granted = 0;
+    let mut token = String::new();
+    loop {
+        let request = pb::ListUsersRequest {
+            account_id: "acme".to_owned(),
+            page_size: 500,
+            page_token: token,
+            ..pb::ListUsersRequest::default()
+        };
+        let mut users = UserServiceClient::new(world.backend.clone());
+        let page = users.list_users(request).await.unwrap().into_inner();
+        for user in page.users {
+            let active = user.access.unwrap().state() == pb::AccessState::Active;
+            let roles = user.roles.unwrap_or_default().roles;
+            let entitled = active && roles.iter().any(|role| role.value == "Sales Manager");
+            let request = permissions::GetEffectivePermissionsRequest {
+                account_id: "acme".to_owned(),
+                user_id: user.user_id.clone(),
+                at_least: String::new(),
+            };
+            let mut access = AccessServiceClient::new(world.backend.clone());
+            let answer = access.get_effective_permissions(request).await.unwrap();
+            let keys = answer.into_inner().keys;
+            assert_eq!(
+                keys == ["reports.export"],
+                entitled,
+                "{} {keys:?}",
+                user.user_id
+            );
+            granted += usize::from(entitled);
+        }
+        token = page.next_page_token;
+        if token.is_empty() {
+            return granted;
+        }
+    }
+}
