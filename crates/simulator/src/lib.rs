@@ -28,6 +28,7 @@ mod change;
 mod check;
 mod client;
 mod journal;
+mod ledger;
 mod options;
 mod person;
 mod record;
@@ -38,7 +39,8 @@ mod step;
 mod world;
 
 pub use brake::{BrakeReport, run_brake};
+pub use ledger::{Ledger, verify_whole};
 pub use options::{Access, Mode, Options, ParseModeError};
-pub use record::{AnsweredWrite, Recorder, verify_recorded};
+pub use record::{AnsweredWrite, Recorder, SentWrite, verify_recorded};
 pub use report::{Failure, Report, StepReport};
 pub use run::{Progress, Silent, run};

@@ -99,7 +99,7 @@ pub struct Options {
     pub unstated_wait: Duration,
     /// The longest wait that is accepted; a longer one makes the refusal a failure at once. Default `None`: any.
     pub longest_wait: Option<Duration>,
-    /// Learns of each answered write, for [`crate::verify_recorded`] after a fault; default `None`.
+    /// Learns of each write, for [`crate::verify_recorded`] and [`crate::verify_whole`] after a fault; default `None`.
     pub recorder: Option<Arc<dyn Recorder>>,
 }
 

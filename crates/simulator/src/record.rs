@@ -15,10 +15,32 @@ use crate::run::Silent;
 use crate::state::{self, State};
 use crate::step;
 
-/// Learns of each write that the service has answered with success.
+/// Learns of each write that is sent, and of each that the service has answered with success.
 pub trait Recorder: Send + Sync {
+    /// Is called before the write is sent.
+    fn sending(&self, write: &SentWrite) {
+        let _ = write;
+    }
+
     /// Is called once the answer was read; writes of one user come in their order.
     fn answered(&self, write: &AnsweredWrite);
+}
+
+/// A user as a write leaves it that is sent now, whether or not its answer will come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SentWrite {
+    /// Okta's own id of the user, which no write changes.
+    pub external_id: String,
+    pub(crate) state: State,
+}
+
+impl SentWrite {
+    pub(crate) fn new(state: &State) -> Self {
+        Self {
+            external_id: state.text(state::EXTERNAL_ID).to_owned(),
+            state: state.clone(),
+        }
+    }
 }
 
 /// A user as it was after a write that the service has answered with success.
@@ -26,6 +48,8 @@ pub trait Recorder: Send + Sync {
 pub struct AnsweredWrite {
     /// The user's `userName`.
     pub user_name: String,
+    /// Okta's own id of the user, which no write changes.
+    pub external_id: String,
     /// The user's `id`.
     pub id: String,
     /// Its `meta.version` in the answer.
@@ -44,6 +68,7 @@ impl AnsweredWrite {
     pub(crate) fn new(id: &str, version: &str, last_modified: &str, state: &State) -> Self {
         Self {
             user_name: state.text(state::USER_NAME).to_owned(),
+            external_id: state.text(state::EXTERNAL_ID).to_owned(),
             id: id.to_owned(),
             version: version.to_owned(),
             last_modified: last_modified.to_owned(),

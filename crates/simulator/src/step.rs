@@ -14,7 +14,7 @@ pub(crate) use assign::assign;
 pub(crate) use conflict::conflict;
 pub(crate) use connection::connection_test;
 pub(crate) use errors::errors;
-pub(crate) use import::{final_import, import};
+pub(crate) use import::{final_import, import, walk};
 pub(crate) use profile::update;
 pub(crate) use roles::roles;
 

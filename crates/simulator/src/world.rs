@@ -13,7 +13,7 @@ use crate::client::{Call, Client, encode};
 use crate::journal::Journal;
 use crate::options::{Mode, Options};
 use crate::person::Person;
-use crate::record::{AnsweredWrite, instant};
+use crate::record::{AnsweredWrite, SentWrite, instant};
 use crate::run::Progress;
 use crate::state::State;
 
@@ -266,6 +266,7 @@ impl<'a> World<'a> {
             return Written::No;
         };
         let mut call = Call::write(step, method, link.target(), body).of(&user.person.user_name);
+        self.sending(&after);
         let Some(mut answer) = self.client.send(&call).await else {
             return Written::No;
         };
@@ -298,6 +299,13 @@ impl<'a> World<'a> {
             id: link.map(|link| link.id.as_str()),
             state,
             access: self.options.expect_access,
+        }
+    }
+
+    /// Tells the recorder that a write is about to be sent which leaves a user in this state.
+    pub(crate) fn sending(&self, after: &State) {
+        if let Some(recorder) = &self.options.recorder {
+            recorder.sending(&SentWrite::new(after));
         }
     }
 

@@ -68,6 +68,7 @@ async fn post(world: &World<'_>, user: &mut User, is_unsure: bool) -> Created {
         });
     let body = create(&user.person, &state, roles.as_ref());
     let call = Call::write(ASSIGN, Method::POST, "/Users", &body).of(&user.person.user_name);
+    world.sending(&state);
     let answer = match world.client.send_once(&call).await {
         Sent::Answer(answer) => answer,
         Sent::Lost => return Created::Maybe,

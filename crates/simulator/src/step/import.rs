@@ -64,7 +64,7 @@ fn lost(world: &World<'_>, user: Option<&str>, id: &str) {
 }
 
 /// Okta: always steps by what it asked for, whatever the page held.
-async fn walk(
+pub(crate) async fn walk(
     world: &World<'_>,
     step: &'static str,
     mut visit: impl FnMut(&Check<'_>, &Value),

@@ -9,6 +9,7 @@ mod fake;
 mod faults;
 mod server;
 mod spoil;
+mod whole;
 
 use rollcall_simulator::{Access, Mode, Report, Silent, run};
 use server::Server;
