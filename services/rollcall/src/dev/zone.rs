@@ -1,6 +1,7 @@
 //! The loopback DNS server of `rollcall dev`: authoritative for `example.`, from a zone file that
 //! may be edited and is read again each second. It is verification's only vantage, so that the
-//! whole domain story can be played without internet.
+//! whole domain story can be played without internet. Other names are forwarded to the system's
+//! resolvers, so that a developer can also verify a domain that is really theirs.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,8 +12,11 @@ use std::time::Duration;
 use hickory_server::Server;
 use hickory_server::proto::rr::{LowerName, Name, RecordSet, RrKey};
 use hickory_server::proto::serialize::txt::Parser;
+use hickory_server::resolver::config::{NameServerConfig, ResolveHosts, ResolverOpts};
+use hickory_server::resolver::system_conf;
+use hickory_server::store::forwarder::{ForwardConfig, ForwardZoneHandler};
 use hickory_server::store::in_memory::InMemoryZoneHandler;
-use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
+use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneHandler, ZoneType};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
@@ -20,10 +24,14 @@ use crate::cli::Error;
 
 /// The port that is tried first.
 const PORT: u16 = 5353;
+/// How long a forwarded question may take. Less than verification waits for one try, so that it
+/// hears SERVFAIL of a resolver that is silent, and tries again.
+const FORWARD: Duration = Duration::from_millis(800);
 /// What the file holds on the first start. The SOA's last number bounds how long a resolver may
 /// remember that a record is absent: 1 s.
 const FIRST: &str = "\
 ; The zone example. of `rollcall dev`. Edit it: it is read again each second.
+; Names that do not end in example. are asked of this machine's own resolvers.
 $ORIGIN example.
 $TTL 1
 @ IN SOA ns.example. admin.example. ( 1 3600 600 86400 1 )
@@ -42,7 +50,25 @@ pub(super) struct Zone {
 }
 
 /// Starts the server on 5353, or any free port if that is taken.
+///
+/// The system's resolvers are those of its configuration at this moment. Without one that can be
+/// used, other names are refused, and `example.` is served all the same.
 pub(super) async fn serve(folder: &Path, stop: CancellationToken) -> Result<Zone, Error> {
+    let resolvers = match system_conf::read_system_conf() {
+        Ok((config, _)) => config.name_servers().to_vec(),
+        Err(error) => {
+            tracing::warn!(%error, "this machine names no DNS resolver: only example. is answered");
+            Vec::new()
+        }
+    };
+    start(folder, resolvers, stop).await
+}
+
+async fn start(
+    folder: &Path,
+    resolvers: Vec<NameServerConfig>,
+    stop: CancellationToken,
+) -> Result<Zone, Error> {
     let file = folder.join("example.zone");
     if !file.exists() {
         std::fs::write(&file, FIRST).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -60,6 +86,9 @@ pub(super) async fn serve(folder: &Path, stop: CancellationToken) -> Result<Zone
     let handler: Arc<InMemoryZoneHandler> = Arc::new(handler);
     let mut catalog = Catalog::new();
     catalog.upsert(LowerName::from(origin), vec![handler.clone()]);
+    if let Some(others) = forward(resolvers) {
+        catalog.upsert(LowerName::from(Name::root()), vec![others]);
+    }
     let (udp, tcp) = bind().await?;
     let address = udp.local_addr()?;
     let mut server = Server::new(catalog);
@@ -77,6 +106,34 @@ pub(super) async fn serve(folder: &Path, stop: CancellationToken) -> Result<Zone
         }
     });
     Ok(Zone { address, file })
+}
+
+/// Asks `resolvers` for every name that is not ours; `None` without one that can be used. Nothing
+/// is remembered: whoever corrects a record wants the next look to see it.
+fn forward(resolvers: Vec<NameServerConfig>) -> Option<Arc<dyn ZoneHandler>> {
+    if resolvers.is_empty() {
+        return None;
+    }
+    let mut options = ResolverOpts::default();
+    options.cache_size = 0;
+    options.use_hosts_file = ResolveHosts::Never;
+    options.timeout = FORWARD;
+    options.attempts = 0;
+    // Search lists are left out: a name that is asked for here is meant as it is.
+    let config = ForwardConfig {
+        name_servers: resolvers,
+        options: Some(options),
+    };
+    match ForwardZoneHandler::builder_tokio(config).build() {
+        Ok(handler) => Some(Arc::new(handler)),
+        Err(why) => {
+            tracing::warn!(
+                why,
+                "the resolvers of this machine can't be used: only example. is answered"
+            );
+            None
+        }
+    }
 }
 
 /// The same number for UDP and TCP.
@@ -122,3 +179,6 @@ async fn follow(handler: &InMemoryZoneHandler, file: &Path, mut known: String) {
         known = text;
     }
 }
+
+#[cfg(test)]
+mod tests;
