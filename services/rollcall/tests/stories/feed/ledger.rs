@@ -30,10 +30,18 @@ pub(super) struct Seen {
     pub(super) deleted: bool,
 }
 
+/// How far to follow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// To the end of the snapshot.
+    Snapshot,
+    /// To the last user that is made.
+    Last,
+}
+
 /// What a follower was told, in its order, with the place in the feed: one SQLite file.
 pub(super) struct Ledger {
     store: Store,
-    ended: CancellationToken,
     says_so: bool,
 }
 
@@ -41,7 +49,6 @@ impl Ledger {
     pub(super) async fn open(file: &Path) -> Self {
         Self {
             store: Store::open::<Tables>(file, &OsEntropy).await.unwrap(),
-            ended: CancellationToken::new(),
             says_so: false,
         }
     }
@@ -54,12 +61,16 @@ impl Ledger {
         }
     }
 
-    /// Follows the users until the last one is made.
-    pub(super) async fn follow(&self, provisioning: Backend) {
-        let kinds = vec![pb::ResourceKind::User];
-        let feed = feeds::Provisioning::new(provisioning, kinds, "ledger");
-        let entropy = Arc::new(OsEntropy);
-        follower::follow("provisioning", &feed, self, entropy, self.ended.clone()).await;
+    /// Follows the users from where the ledger is.
+    pub(super) async fn follow(&self, provisioning: Backend, until: Until) {
+        let feed = feeds::Provisioning::new(provisioning, vec![pb::ResourceKind::User], "ledger");
+        let ended = CancellationToken::new();
+        let following = Following {
+            ledger: self,
+            until,
+            ended: ended.clone(),
+        };
+        follower::follow(SOURCE, &feed, &following, Arc::new(OsEntropy), ended).await;
     }
 
     pub(super) async fn close(&self) {
@@ -87,6 +98,15 @@ impl Ledger {
         place.generation
     }
 
+    /// Stores the place alone.
+    async fn went_to(&self, cursor: String) -> Result<(), Error> {
+        self.store(move |_, place| {
+            place.cursor = cursor;
+            async { Ok(()) }.boxed()
+        })
+        .await
+    }
+
     /// Stores an effect together with the place.
     async fn store<F>(&self, effect: F) -> Result<(), Error>
     where
@@ -106,20 +126,30 @@ impl Ledger {
     }
 }
 
-impl Follower for Ledger {
+/// One run of following.
+struct Following<'a> {
+    ledger: &'a Ledger,
+    until: Until,
+    ended: CancellationToken,
+}
+
+impl Follower for Following<'_> {
     type Change = pb::Change;
     type Error = Error;
 
     async fn cursor(&self) -> Result<String, Error> {
-        Ok(follow::load(self.store.reader(), SOURCE).await?.cursor)
+        Ok(follow::load(self.ledger.store.reader(), SOURCE)
+            .await?
+            .cursor)
     }
 
     async fn reset(&self) -> Result<(), Error> {
-        self.store(|_, place| {
-            place.generation += 1;
-            async { Ok(()) }.boxed()
-        })
-        .await
+        self.ledger
+            .store(|_, place| {
+                place.generation += 1;
+                async { Ok(()) }.boxed()
+            })
+            .await
     }
 
     async fn apply(&self, changes: Vec<pb::Change>, cursor: String) -> Result<(), Error> {
@@ -137,45 +167,46 @@ impl Follower for Ledger {
                 deleted,
             });
         }
-        self.store(move |tx, place| {
-            place.cursor = cursor;
-            async move {
-                for one in seen {
-                    let insert = Statement::from_sql_and_values(
-                        tx.get_database_backend(),
-                        "INSERT INTO seen (user, version, deleted) VALUES ($1, $2, $3)",
-                        [
-                            one.user.into(),
-                            one.version.into(),
-                            i64::from(one.deleted).into(),
-                        ],
-                    );
-                    tx.execute_raw(insert).await?;
+        self.ledger
+            .store(move |tx, place| {
+                place.cursor = cursor;
+                async move {
+                    for one in seen {
+                        let insert = Statement::from_sql_and_values(
+                            tx.get_database_backend(),
+                            "INSERT INTO seen (user, version, deleted) VALUES ($1, $2, $3)",
+                            [
+                                one.user.into(),
+                                one.version.into(),
+                                i64::from(one.deleted).into(),
+                            ],
+                        );
+                        tx.execute_raw(insert).await?;
+                    }
+                    Ok(())
                 }
-                Ok(())
-            }
-            .boxed()
-        })
-        .await?;
-        if self.says_so {
+                .boxed()
+            })
+            .await?;
+        if self.ledger.says_so {
             println!("{STORED}");
         }
-        if last {
+        if last && self.until == Until::Last {
             self.ended.cancel();
         }
         Ok(())
     }
 
     async fn snapshot_end(&self, cursor: String) -> Result<(), Error> {
-        self.store(move |_, place| {
-            place.cursor = cursor;
-            async { Ok(()) }.boxed()
-        })
-        .await
+        self.ledger.went_to(cursor).await?;
+        if self.until == Until::Snapshot {
+            self.ended.cancel();
+        }
+        Ok(())
     }
 
     async fn progress(&self, cursor: String, _through: Timestamp) -> Result<(), Error> {
-        self.snapshot_end(cursor).await
+        self.ledger.went_to(cursor).await
     }
 }
 

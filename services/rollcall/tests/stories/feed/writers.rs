@@ -13,6 +13,7 @@ use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_scim::{MultiValue, User as Attributes};
 use rollcall_store::{Store, Tx};
 use rollcall_types::{AccountId, Clock, ConnectionId, IdSource, OsEntropy, SystemClock, UserId};
+use tokio::sync::{Notify, watch};
 
 use super::ledger::{LAST, Seen};
 use crate::world::World;
@@ -41,12 +42,12 @@ struct Shared {
     ids: IdSource,
     users: Mutex<Vec<UserId>>,
     changes: Mutex<Vec<(i64, Seen)>>,
-    written: AtomicUsize,
+    written: watch::Sender<usize>,
     failed: AtomicUsize,
 }
 
-/// Writes until `target` changes are answered, then makes the last user.
-pub(super) async fn write(world: &World, target: usize) -> Written {
+/// Writes until `target` changes are answered, then makes the last user; says when half is done.
+pub(super) async fn write(world: &World, target: usize, half: &Notify) -> Written {
     let request = pb::GetConnectionRequest {
         account_id: "acme".to_owned(),
     };
@@ -59,19 +60,25 @@ pub(super) async fn write(world: &World, target: usize) -> Written {
         ids: IdSource::new(Arc::new(SystemClock), Arc::new(OsEntropy)),
         users: Mutex::default(),
         changes: Mutex::default(),
-        written: AtomicUsize::new(0),
+        written: watch::Sender::new(0),
         failed: AtomicUsize::new(0),
     });
+    let count = async {
+        let done = |changes: &usize| *changes >= target / 2;
+        drop(shared.written.subscribe().wait_for(done).await);
+        half.notify_one();
+    };
     let writers = (0..16).map(|seed| {
         let shared = shared.clone();
         tokio::spawn(async move {
             let mut random = StdRng::seed_from_u64(seed);
-            while shared.written.load(Ordering::Relaxed) < target {
+            while *shared.written.borrow() < target {
                 shared.step(&mut random).await;
             }
         })
     });
-    for writer in join_all(writers).await {
+    let (done, ()) = tokio::join!(join_all(writers), count);
+    for writer in done {
         writer.unwrap();
     }
     let last = attributes(LAST, true, true);
@@ -193,7 +200,7 @@ impl Shared {
         match answer.await {
             Ok(Some(change)) => {
                 self.changes.lock().unwrap().push(change);
-                self.written.fetch_add(1, Ordering::Relaxed);
+                self.written.send_modify(|written| *written += 1);
                 true
             }
             Ok(None) => false,
