@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::{HeaderValue, Request, Response};
 use tonic::Status;
@@ -53,7 +52,6 @@ pub struct Backend {
     inner: Inner,
     gate: Gate,
     authorization: HeaderValue,
-    default: Duration,
 }
 
 impl std::fmt::Debug for Backend {
@@ -87,7 +85,6 @@ impl Backend {
             inner,
             gate: Gate::default(),
             authorization,
-            default: Duration::from_secs(10),
         }
     }
 
@@ -116,13 +113,8 @@ impl Service<Request<Body>> for Backend {
             .headers_mut()
             .insert(http::header::AUTHORIZATION, self.authorization.clone());
         let path = request.uri().path();
-        let stream = deadline::default_for(path).is_none();
         let sent = deadline::read(request.headers());
-        let span = if stream {
-            sent
-        } else {
-            Some(sent.unwrap_or(self.default))
-        };
+        let span = sent.or_else(|| deadline::default_for(path));
         if let Some(span) = span {
             deadline::write(request.headers_mut(), span);
         }
@@ -137,5 +129,47 @@ impl Service<Request<Body>> for Backend {
                 Err(_) => Ok(deadline::exceeded().into_http()),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tonic::Code;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)] // rule: REL-20 (part)
+    async fn a_back_end_that_hangs_is_left_at_the_deadline_of_the_method() {
+        for (method, sent, seconds) in [
+            ("CheckAccess", None, 1),
+            ("CheckAccess", Some(4), 4),
+            ("VerifyDomain", None, 15),
+            ("GetUser", None, 10),
+            ("GetUser", Some(2), 2),
+        ] {
+            let (see, mut seen) = tokio::sync::mpsc::unbounded_channel();
+            let hangs = tower::service_fn(move |request: Request<Body>| {
+                see.send(deadline::read(request.headers())).unwrap();
+                std::future::pending::<Result<Response<Body>, tonic::transport::Error>>()
+            });
+            let backend = Backend::new(BoxCloneSyncService::new(hangs), "token");
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = format!("/package.Service/{method}").parse().unwrap();
+            if let Some(sent) = sent {
+                deadline::write(request.headers_mut(), Duration::from_secs(sent));
+            }
+            let began = tokio::time::Instant::now();
+
+            let answer = backend.oneshot(request).await.unwrap();
+
+            let status = Status::from_header_map(answer.headers()).unwrap();
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{method}");
+            let span = Duration::from_secs(seconds);
+            assert_eq!(seen.recv().await.unwrap(), Some(span), "{method}");
+            let late = began.elapsed().abs_diff(span);
+            assert!(late < Duration::from_millis(5), "{method}: {late:?}");
+        }
     }
 }

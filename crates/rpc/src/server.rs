@@ -119,7 +119,7 @@ where
             request.extensions_mut().insert(caller);
         }
         let sent = deadline::read(request.headers());
-        let span = sent.into_iter().chain(deadline::default_for(&path)).min();
+        let span = sent.or_else(|| deadline::default_for(&path));
         let end = span.and_then(|span| Instant::now().checked_add(span));
         if let Some(end) = end {
             request.extensions_mut().insert(Deadline(end));
@@ -151,4 +151,68 @@ fn answer(status: Status, id: RequestId) -> Response<Body> {
     let mut response = status.into_http();
     metadata::set_request_headers(response.headers_mut(), id);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rollcall_types::{OsEntropy, SystemClock};
+    use tonic::Code;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// What a handler that never answers is given: the deadline it sees, then what the caller
+    /// gets, and when.
+    async fn hang(path: &str, timeout: Option<&str>) -> (Option<Duration>, Option<Code>, Duration) {
+        let ids = IdSource::new(Arc::new(SystemClock), Arc::new(OsEntropy));
+        let layer = ServerLayer::new(Arc::new(Callers::default()), Arc::new(ids), true);
+        let began = Instant::now();
+        let (see, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let hangs = tower::service_fn(move |request: Request<Body>| {
+            let deadline = request.extensions().get::<Deadline>().copied();
+            see.send(deadline.map(|Deadline(end)| end - began)).unwrap();
+            std::future::pending::<Result<Response<Body>, Infallible>>()
+        });
+        let mut request = Request::builder().uri(path);
+        if let Some(timeout) = timeout {
+            request = request.header(deadline::HEADER, timeout);
+        }
+        let request = request.body(Body::empty()).unwrap();
+
+        let call = layer.layer(hangs).oneshot(request);
+        let answer = tokio::time::timeout(Duration::from_mins(30), call).await;
+
+        let code = answer.ok().map(|Ok(answer)| {
+            let status = Status::from_header_map(answer.headers()).unwrap();
+            status.code()
+        });
+        (seen.recv().await.unwrap(), code, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)] // rule: REL-20 (part)
+    async fn a_sent_deadline_counts_also_where_the_default_is_shorter() {
+        let health = "/grpc.health.v1.Health";
+        for (method, timeout, seconds) in [
+            ("CheckAnything", None, Some(1)),
+            ("CheckAnything", Some("7S"), Some(7)),
+            ("CheckAnything", Some("nonsense"), Some(1)),
+            ("VerifyDomain", None, Some(15)),
+            ("GetAnything", None, Some(10)),
+            ("GetAnything", Some("20S"), Some(20)),
+            ("GetAnything", Some("3S"), Some(3)),
+            ("Watch", None, None),
+            ("Watch", Some("60S"), Some(60)),
+        ] {
+            let (seen, code, took) = hang(&format!("{health}/{method}"), timeout).await;
+
+            let span = seconds.map(Duration::from_secs);
+            assert_eq!(seen, span, "{method} {timeout:?}");
+            assert_eq!(code, span.map(|_| Code::DeadlineExceeded), "{method}");
+            if let Some(span) = span {
+                assert!(took.abs_diff(span) < Duration::from_millis(5), "{method}");
+            }
+        }
+    }
 }
