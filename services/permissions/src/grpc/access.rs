@@ -17,7 +17,7 @@ use crate::input::Place;
 use crate::resolve::{self, Outcome, Resolution, UserInput};
 use crate::state::State;
 
-/// How long `at_least` waits when the caller sent no deadline.
+/// How long `at_least` waits when the call has no deadline.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// The service.

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::management::Switch;
 use crate::store::{input, management};
 
-/// How long to wait for provisioning's feed.
+/// How long to wait for provisioning's feed when the call has no deadline.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// The service.

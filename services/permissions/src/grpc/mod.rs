@@ -120,15 +120,47 @@ fn account(extensions: &Extensions, id: &str) -> Result<AccountId, Error> {
     }
 }
 
-/// Until when to wait: a little before the caller's deadline, so that the answer gets there, and
-/// at most `longest`.
-fn wait_until(extensions: &Extensions, longest: Duration) -> Instant {
+/// Until when to wait: a little before the call's deadline, so that the answer gets there; for
+/// `otherwise` where the call has none.
+fn wait_until(extensions: &Extensions, otherwise: Duration) -> Instant {
     let now = Instant::now();
-    let end = now + longest;
     extensions
         .get::<Deadline>()
-        .map_or(end, |Deadline(deadline)| {
+        .map_or(now + otherwise, |Deadline(deadline)| {
             let left = deadline.saturating_duration_since(now);
-            end.min(now + left.saturating_sub((left / 10).min(Duration::from_millis(50))))
+            now + left.saturating_sub((left / 10).min(Duration::from_millis(50)))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_waits_up_to_its_deadline_less_the_time_to_answer() {
+        let otherwise = Duration::from_secs(1);
+        for (deadline, waits) in [
+            (None, 1_000),
+            (Some(-5_i64), 0),
+            (Some(0), 0),
+            (Some(10), 9),
+            (Some(300), 270),
+            (Some(1_000), 950),
+            (Some(10_000), 9_950),
+            (Some(3_600_000), 3_599_950),
+        ] {
+            let now = Instant::now();
+            let mut extensions = Extensions::default();
+            if let Some(left) = deadline {
+                let span = Duration::from_millis(left.unsigned_abs());
+                let at = if left < 0 { now - span } else { now + span };
+                extensions.insert(Deadline(at));
+            }
+
+            let until = wait_until(&extensions, otherwise);
+
+            let waits = Duration::from_millis(waits);
+            assert_eq!(until - now, waits, "{deadline:?} ms");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use rollcall_permissions::{Config, Deps, Service};
@@ -254,12 +255,24 @@ impl World {
         user: &str,
         at_least: &str,
     ) -> Result<pb::GetEffectivePermissionsResponse, Status> {
+        let default = Duration::from_secs(10);
+        self.effective_within(default, user, at_least).await
+    }
+
+    /// The same with a deadline.
+    pub(crate) async fn effective_within(
+        &self,
+        deadline: Duration,
+        user: &str,
+        at_least: &str,
+    ) -> Result<pb::GetEffectivePermissionsResponse, Status> {
         let mut client = client!(self, access_service_client::AccessServiceClient);
-        let request = pb::GetEffectivePermissionsRequest {
+        let mut request = tonic::Request::new(pb::GetEffectivePermissionsRequest {
             account_id: ACCOUNT.to_owned(),
             user_id: user.to_owned(),
             at_least: at_least.to_owned(),
-        };
+        });
+        request.set_timeout(deadline);
         Ok(client
             .get_effective_permissions(request)
             .await?
