@@ -3,4 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
 mod dev;
+mod kill;
+mod mirror;
 mod program;

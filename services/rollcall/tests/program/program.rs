@@ -202,3 +202,12 @@ fn keep(mut from: impl AsyncRead + Send + Unpin + 'static, output: Arc<Mutex<Str
         }
     });
 }
+
+/// How often something is repeated: the full count under `cargo xtask soak`.
+pub(crate) fn rounds(full: usize, in_ci: usize) -> usize {
+    if std::env::var_os("ROLLCALL_SOAK").is_some() {
+        full
+    } else {
+        in_ci
+    }
+}
