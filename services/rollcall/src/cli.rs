@@ -57,6 +57,13 @@ enum Command {
         #[command(subcommand)]
         command: client::domain::Command,
     },
+    /// Permission sets, and whether Okta roles select them.
+    PermissionSet {
+        #[command(flatten)]
+        target: client::Target,
+        #[command(subcommand)]
+        command: client::permission_set::Command,
+    },
     /// Users, their access and their changes.
     User {
         #[command(flatten)]
@@ -97,6 +104,9 @@ impl Cli {
                 client::connection::run(&target, command).await
             }
             Command::Domain { target, command } => client::domain::run(&target, command).await,
+            Command::PermissionSet { target, command } => {
+                client::permission_set::run(&target, command).await
+            }
             Command::User { target, command } => client::user::run(&target, command).await,
         }
     }

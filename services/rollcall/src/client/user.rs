@@ -10,13 +10,17 @@ use rollcall_rpc::pb::provisioning::v1::feed_service_client::FeedServiceClient;
 use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
 use serde_json::json;
 
-use super::{Target, table, told};
+use super::output::{fields, json_time, print, table, time};
+use super::{PAGE, Target, account, told};
 use crate::cli::Error;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the users of an account.
+    #[command(after_help = "Examples:
+  rollcall user list acme
+  rollcall user list acme --filter 'userName eq \"alice@acme.example\"'")]
     List {
         /// The account.
         account: String,
@@ -24,7 +28,8 @@ pub enum Command {
         #[arg(long, default_value = "")]
         filter: String,
     },
-    /// Show one user.
+    /// Show one user: its access, its roles, its attributes.
+    #[command(after_help = "Example:\n  rollcall user show acme alice@acme.example")]
     Show {
         /// The account.
         account: String,
@@ -32,13 +37,15 @@ pub enum Command {
         user: String,
     },
     /// Explain what a user may do, role by role.
+    #[command(after_help = "Example:\n  rollcall user explain acme alice@acme.example")]
     Explain {
         /// The account.
         account: String,
         /// Its id or userName.
         user: String,
     },
-    /// Follow the users of an account: first the state, then every change.
+    /// Follow the users of an account, as JSON: first the state, then every change.
+    #[command(after_help = "Example:\n  rollcall user watch acme")]
     Watch {
         /// The account.
         account: String,
@@ -53,14 +60,15 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
     let backend = target.backend().await?;
     match command {
         Command::List { account, filter } => {
-            let mut client = UserServiceClient::new(backend);
+            let mut client = UserServiceClient::new(backend.clone());
             let mut rows = Vec::new();
+            let mut none = true;
             let mut page_token = String::new();
             loop {
                 let request = pb::ListUsersRequest {
                     account_id: account.clone(),
                     filter: filter.clone(),
-                    page_size: 1000,
+                    page_size: PAGE,
                     page_token,
                 };
                 let page = client
@@ -68,9 +76,10 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
                     .await
                     .map_err(|s| told(&s))?
                     .into_inner();
+                none &= page.users.is_empty();
                 for user in &page.users {
                     if target.json {
-                        println!("{}", to_json(user));
+                        print(to_json(user))?;
                     } else {
                         rows.push(row(user));
                     }
@@ -80,13 +89,16 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
                     break;
                 }
             }
+            if none {
+                account::must_exist(&backend, &account).await?;
+            }
             if !target.json {
-                println!("{}", table(&["USER", "USERNAME", "ACCESS", "ROLES"], &rows));
+                print(table(&["USER", "USERNAME", "ACCESS", "ROLES"], &rows))?;
             }
         }
         Command::Show { account, user } => {
             let user = find(&mut UserServiceClient::new(backend), &account, user).await?;
-            println!("{:#}", to_json(&user));
+            show(target, &user)?;
         }
         Command::Explain { account, user } => {
             let user = find(&mut UserServiceClient::new(backend.clone()), &account, user).await?;
@@ -99,22 +111,7 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
                 .explain_user(request)
                 .await;
             let explained = answer.map_err(|s| told(&s))?.into_inner();
-            println!("{}", explained.summary);
-            let rows: Vec<Vec<String>> = explained
-                .roles
-                .iter()
-                .map(|role| {
-                    let outcome = role.outcome().as_str_name();
-                    vec![
-                        role.name.clone(),
-                        outcome.trim_start_matches("ROLE_OUTCOME_").to_owned(),
-                        role.permission_set_id.clone(),
-                    ]
-                })
-                .collect();
-            println!("\n{}", table(&["ROLE", "VERDICT", "PERMISSION SET"], &rows));
-            let keys: Vec<&str> = explained.keys.iter().map(|key| key.key.as_str()).collect();
-            println!("\npermissions: {}", keys.join(", "));
+            explain(target, &explained)?;
         }
         Command::Watch { account } => watch(FeedServiceClient::new(backend), account).await?,
     }
@@ -173,11 +170,10 @@ async fn watch(
             let Some(pb::change::Resource::User(user)) = change.resource else {
                 continue;
             };
-            println!(
-                "{}",
+            print(
                 json!({"op": op, "snapshot": page.snapshot, "changed_paths": change.changed_paths,
-                       "user": to_json(&user)})
-            );
+                       "user": to_json(&user)}),
+            )?;
         }
     }
     Ok(())
@@ -213,6 +209,77 @@ fn row(user: &pb::User) -> Vec<String> {
     ]
 }
 
+/// What Okta calls the user, else the parts of its name.
+fn name(attributes: &pb::UserAttributes) -> String {
+    let name = attributes.name.clone().unwrap_or_default();
+    let parts = format!("{} {}", name.given_name, name.family_name);
+    let names = [&attributes.display_name, &name.formatted, &parts];
+    let known = names.into_iter().find(|name| !name.trim().is_empty());
+    known.map(|name| name.trim().to_owned()).unwrap_or_default()
+}
+
+fn show(target: &Target, user: &pb::User) -> Result<(), Error> {
+    if target.json {
+        return print(to_json(user));
+    }
+    let attributes = user.attributes.clone().unwrap_or_default();
+    let access = user.access.clone().unwrap_or_default();
+    let since = format!("{} since {}", state(user), time(access.since_time.as_ref()));
+    let emails = attributes.emails.iter();
+    let emails: Vec<String> = emails.map(|it| it.value.clone()).collect();
+    print(fields(&[
+        ("user", user.user_id.clone()),
+        ("username", attributes.user_name.clone()),
+        ("name", name(&attributes)),
+        ("emails", emails.join("\n")),
+        ("external id", user.external_id.clone()),
+        ("access", format!("{since}\n{}", access.message)),
+        ("roles", roles(user).join("\n")),
+        ("created", time(user.create_time.as_ref())),
+        ("changed", time(user.update_time.as_ref())),
+    ]))
+}
+
+fn explain(target: &Target, explained: &permissions::ExplainUserResponse) -> Result<(), Error> {
+    let outcome = |role: &permissions::RoleVerdict| {
+        let name = role.outcome().as_str_name();
+        name.trim_start_matches("ROLE_OUTCOME_").to_owned()
+    };
+    let keys: Vec<&str> = explained.keys.iter().map(|key| key.key.as_str()).collect();
+    if target.json {
+        let access = explained.access_state().as_str_name();
+        let roles = explained.roles.iter().map(|role| {
+            json!({"name": role.name, "outcome": outcome(role),
+                   "permission_set_id": role.permission_set_id})
+        });
+        return print(json!({
+            "summary": explained.summary,
+            "access": access.trim_start_matches("ACCESS_STATE_"),
+            "roles": roles.collect::<Vec<_>>(),
+            "keys": keys,
+        }));
+    }
+    print(&explained.summary)?;
+    if !explained.roles.is_empty() {
+        let rows: Vec<Vec<String>> = explained
+            .roles
+            .iter()
+            .map(|role| {
+                let set = role.permission_set_id.clone();
+                vec![role.name.clone(), outcome(role), set]
+            })
+            .collect();
+        let head = ["ROLE", "VERDICT", "PERMISSION SET"];
+        print(format!("\n{}", table(&head, &rows)))?;
+    }
+    let keys = if keys.is_empty() {
+        "none".to_owned()
+    } else {
+        keys.join(", ")
+    };
+    print(format!("\npermissions: {keys}"))
+}
+
 fn to_json(user: &pb::User) -> serde_json::Value {
     let attributes = user.attributes.clone().unwrap_or_default();
     let access = user.access.clone().unwrap_or_default();
@@ -223,7 +290,8 @@ fn to_json(user: &pb::User) -> serde_json::Value {
         "emails": attributes.emails.iter().map(|email| &email.value).collect::<Vec<_>>(),
         "externalId": user.external_id,
         "roles": roles(user),
-        "access": {"state": state(user), "cause": access.cause, "message": access.message},
+        "access": {"state": state(user), "cause": access.cause, "message": access.message,
+                   "since_time": json_time(access.since_time.as_ref())},
         "version": user.version,
     })
 }
