@@ -1,6 +1,8 @@
 //! Opening a service's SQLite file: WAL, synchronous FULL, one writer, four readers.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -155,6 +157,18 @@ pub(crate) async fn begin(connection: &DatabaseConnection) -> Result<Tx, Error> 
     Ok(connection.begin_with_options(options).await?)
 }
 
+/// Replaces a connection of which a transaction was lost: whether SQLite ended it or not can't be
+/// told from outside, and a new connection has none.
+pub(crate) async fn renew(connection: &DatabaseConnection) {
+    let closed = match connection.get_sqlite_connection_pool().acquire().await {
+        Ok(old) => old.close().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = closed {
+        tracing::warn!(%error, "replacing the writer's connection");
+    }
+}
+
 /// The epoch stands in a file beside the database, so that it is not part of a backup of it.
 fn epoch(database: &Path, entropy: &dyn Entropy) -> Result<Epoch, Error> {
     let path = PathBuf::from(format!("{}.epoch", database.display()));
@@ -166,9 +180,19 @@ fn epoch(database: &Path, entropy: &dyn Entropy) -> Result<Epoch, Error> {
         Ok(text) => Epoch::parse(text.trim()).ok_or(Error::Corrupt("epoch")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let epoch = Epoch::generate(entropy);
-            std::fs::write(&path, format!("{epoch}\n")).map_err(io)?;
+            write_whole(&path, &format!("{epoch}\n")).map_err(io)?;
             Ok(epoch)
         }
         Err(error) => Err(io(error)),
     }
+}
+
+/// Writes a file that is there whole or not at all, also after a power cut: half an epoch would
+/// keep the service from ever starting again.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let part = path.with_extension("epoch.part");
+    let mut file = File::create(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)
 }

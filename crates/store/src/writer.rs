@@ -2,8 +2,8 @@
 //! one IMMEDIATE transaction, commits, wakes the feed's readers, and only then answers.
 //!
 //! What was answered is on disk (synchronous FULL); a batch that could not be committed fails
-//! every request in it (measured: one task with batches of what waits beats several writer
-//! connections, whose lock is not fair).
+//! every request in it, also one that was refused by what its neighbours wrote (measured: one task
+//! with batches of what waits beats several writer connections, whose lock is not fair).
 
 use std::panic::AssertUnwindSafe;
 
@@ -25,8 +25,9 @@ type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 /// One piece of work, its types erased.
 trait Job: Send {
-    /// Runs the piece; the answer waits for the COMMIT.
-    fn run(self: Box<Self>, tx: &Tx) -> BoxFuture<'_, Answer>;
+    /// Runs the piece; the answer waits for the COMMIT. With an error, the transaction is no
+    /// longer one that may be committed.
+    fn run(self: Box<Self>, tx: &Tx) -> BoxFuture<'_, (Answer, Result<(), Error>)>;
     /// Answers without having run.
     fn refuse(self: Box<Self>, error: Error);
 }
@@ -42,16 +43,23 @@ where
     E: From<Error> + Send + 'static,
     F: for<'a> FnOnce(&'a Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
 {
-    fn run(self: Box<Self>, tx: &Tx) -> BoxFuture<'_, Answer> {
+    fn run(self: Box<Self>, tx: &Tx) -> BoxFuture<'_, (Answer, Result<(), Error>)> {
         Box::pin(async move {
             let Self { work, reply } = *self;
-            let outcome = in_savepoint(tx, work).await;
+            let (outcome, fate) = match in_savepoint(tx, work).await {
+                Ok(outcome) => (Some(outcome), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
             let answer: Answer = Box::new(move |committed| {
-                let outcome = outcome.and_then(|value| Ok(committed.map(|()| value)?));
+                let stopped = || Err(Error::TryAgain("the batch was given up".to_owned()).into());
+                let outcome = match committed {
+                    Ok(()) => outcome.unwrap_or_else(stopped),
+                    Err(error) => Err(error.into()),
+                };
                 // Nobody waits any more when the caller's deadline has passed.
                 drop(reply.send(outcome));
             });
-            answer
+            (answer, fate)
         })
     }
 
@@ -60,7 +68,12 @@ where
     }
 }
 
-async fn in_savepoint<T, E, F>(tx: &Tx, work: F) -> Result<T, E>
+/// Runs `work` inside a SAVEPOINT; what it came to.
+///
+/// # Errors
+/// When the SAVEPOINT can't be made or ended: SQLite has rolled the whole transaction back by
+/// itself, as it may when the disk is full or fails.
+async fn in_savepoint<T, E, F>(tx: &Tx, work: F) -> Result<Result<T, E>, Error>
 where
     E: From<Error>,
     F: for<'a> FnOnce(&'a Tx) -> BoxFuture<'a, Result<T, E>>,
@@ -69,21 +82,22 @@ where
         clippy::disallowed_methods,
         reason = "a begin inside a transaction is a SAVEPOINT"
     )]
-    let savepoint = tx.begin().await.map_err(Error::from)?;
-    let outcome = AssertUnwindSafe(work(&savepoint)).catch_unwind().await;
-    match outcome {
+    let savepoint = tx.begin().await?;
+    // In a block of its own, so that a panic before the first await is caught too.
+    let outcome = AssertUnwindSafe(async { work(&savepoint).await }).catch_unwind();
+    match outcome.await {
         Ok(Ok(value)) => {
-            savepoint.commit().await.map_err(Error::from)?;
-            Ok(value)
+            savepoint.commit().await?;
+            Ok(Ok(value))
         }
         Ok(Err(error)) => {
-            savepoint.rollback().await.map_err(Error::from)?;
-            Err(error)
+            savepoint.rollback().await?;
+            Ok(Err(error))
         }
         Err(_) => {
             tracing::error!("a write panicked; it was rolled back");
-            savepoint.rollback().await.map_err(Error::from)?;
-            Err(Error::TryAgain("the write panicked".to_owned()).into())
+            savepoint.rollback().await?;
+            Ok(Err(Error::TryAgain("the write panicked".to_owned()).into()))
         }
     }
 }
@@ -142,22 +156,25 @@ async fn serve(
     let mut batch = Vec::with_capacity(BATCH);
     while queue.recv_many(&mut batch, BATCH).await > 0 {
         let mut jobs = Vec::with_capacity(batch.len());
-        let mut closing = None;
+        let mut closing = Vec::new();
         for message in batch.drain(..) {
             match message {
-                Message::Job(job) => jobs.push(job),
-                Message::Close(done) => closing = Some(done),
+                Message::Job(job) if closing.is_empty() => jobs.push(job),
+                Message::Job(job) => job.refuse(Error::TryAgain("the writer stops".to_owned())),
+                Message::Close(done) => closing.push(done),
             }
         }
         if !jobs.is_empty() {
             commit(&connection, jobs, &wake).await;
         }
-        if let Some(done) = closing {
+        if !closing.is_empty() {
             queue.close();
             if let Err(error) = connection.close().await {
                 tracing::warn!(%error, "closing the writer");
             }
-            done.send(()).unwrap_or_default();
+            for done in closing {
+                done.send(()).unwrap_or_default();
+            }
             return;
         }
     }
@@ -174,27 +191,42 @@ async fn commit(
         Err(error) => {
             tracing::error!(%error, "the database takes no transaction");
             for job in jobs {
-                job.refuse(Error::TryAgain(error.to_string()));
+                job.refuse(again(&error));
             }
             return;
         }
     };
     let mut answers = Vec::with_capacity(jobs.len());
+    let mut lost = None;
     for job in jobs {
-        answers.push(job.run(&tx).await);
+        if let Some(error) = &lost {
+            job.refuse(again(error));
+            continue;
+        }
+        let (answer, fate) = job.run(&tx).await;
+        answers.push(answer);
+        lost = fate.err();
     }
-    let committed = tx.commit().await;
-    if let Err(error) = &committed {
-        tracing::error!(%error, "a commit failed; every request of the batch fails");
-    } else {
-        wake.send_modify(|count| *count = count.wrapping_add(1));
+    let committed = match lost {
+        None => tx.commit().await.map_err(Error::from),
+        Some(error) => {
+            drop(tx);
+            Err(error)
+        }
+    };
+    match &committed {
+        Ok(()) => wake.send_modify(|count| *count = count.wrapping_add(1)),
+        Err(error) => {
+            tracing::error!(%error, "a commit failed; every request of the batch fails");
+            sqlite::renew(connection).await;
+        }
     }
     for answer in answers {
-        answer(
-            committed
-                .as_ref()
-                .map_err(|error| Error::TryAgain(error.to_string()))
-                .copied(),
-        );
+        answer(committed.as_ref().map_err(again).copied());
     }
+}
+
+/// The error for those whose batch failed.
+fn again(error: &Error) -> Error {
+    Error::TryAgain(error.to_string())
 }
