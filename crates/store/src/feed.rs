@@ -469,7 +469,10 @@ impl Stream {
                 said = Some(Instant::now());
             }
             // Whatever was committed since `mark_unchanged` ends this at once.
-            drop(tokio::time::timeout(self.watch.progress, wake.changed()).await);
+            if let Ok(Err(_)) = tokio::time::timeout(self.watch.progress, wake.changed()).await {
+                // Else the loop would never wait again.
+                return Err(Error::TryAgain("the writer has stopped".to_owned()).into());
+            }
         }
     }
 
