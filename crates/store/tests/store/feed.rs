@@ -1,0 +1,410 @@
+//! The feed's promises one by one.
+
+use std::time::Duration;
+
+use rollcall_store::cursor::{Cursor, Place, filter_hash};
+use rollcall_store::feed::{MAX_AGE, Mark, ResetCause, Watch, WatchError};
+
+use crate::follower::{Follower, place};
+use crate::things::{self, Key, account};
+use crate::time::{advance, at_a_standstill, settle, within};
+use crate::world::{Marks, World, everything, thing};
+
+/// A message in short, for comparing.
+fn short(mark: &Mark) -> String {
+    match mark {
+        Mark::Reset(cause) => format!("reset {cause:?}"),
+        Mark::Changes {
+            changes, snapshot, ..
+        } => {
+            let ids = changes.iter().map(|change| {
+                let sign = match change.op {
+                    rollcall_store::feed::Op::Upserted => '+',
+                    rollcall_store::feed::Op::Deleted => '-',
+                };
+                format!("{sign}{}", change.resource)
+            });
+            let what = if *snapshot { "state" } else { "changes" };
+            format!("{what} {}", ids.collect::<Vec<_>>().join(" "))
+        }
+        Mark::SnapshotEnd { .. } => "end".to_owned(),
+        Mark::Progress { .. } => "progress".to_owned(),
+    }
+}
+
+/// Applies the next `count` messages and names them.
+async fn take(follower: &mut Follower, marks: &mut Marks, count: usize) -> Vec<String> {
+    let mut taken = Vec::new();
+    for _ in 0..count {
+        let mark = marks.recv().await.unwrap().unwrap();
+        follower.apply(&mark);
+        taken.push(short(&mark));
+    }
+    taken
+}
+
+async fn next(marks: &mut Marks) -> Mark {
+    marks.recv().await.unwrap().unwrap()
+}
+
+/// Six things, `a` to `f`.
+async fn six() -> World {
+    let world = World::start().await;
+    for id in ["a", "b", "c", "d", "e", "f"] {
+        world.put(&thing(id), "old").await;
+    }
+    world
+}
+
+#[tokio::test] // rule: U-12 (part)
+async fn a_stream_is_the_state_and_then_every_change() {
+    within(async {
+        let world = six().await;
+        let mut follower = Follower::default();
+        let mut marks = world.watch(everything(""));
+
+        let state = take(&mut follower, &mut marks, 6).await;
+        world.put(&thing("b"), "new").await;
+        let change = take(&mut follower, &mut marks, 2).await;
+        world.delete(&thing("a")).await;
+        let deletion = take(&mut follower, &mut marks, 2).await;
+
+        let whole = [
+            "reset First",
+            "state +a +b",
+            "state +c +d",
+            "state +e +f",
+            "end",
+            "progress",
+        ];
+        assert_eq!(state, whole);
+        assert_eq!(change, ["changes +b", "progress"]);
+        assert_eq!(deletion, ["changes -a", "progress"]);
+        follower.check(&world, None, &[1, 2]).await;
+    })
+    .await;
+}
+
+#[tokio::test] // rule: U-12 (part)
+async fn what_changes_during_the_snapshot_is_told_before_its_end() {
+    within(async {
+        let world = six().await;
+        let mut follower = Follower::default();
+        let mut marks = world.watch(everything(""));
+        let begun = take(&mut follower, &mut marks, 2).await;
+        assert_eq!(begun, ["reset First", "state +a +b"]);
+        drop(marks);
+
+        world.delete(&thing("a")).await; // sent already
+        world.put(&thing("d"), "new").await; // not sent yet
+        world.delete(&thing("e")).await; // not sent yet
+        world.put(&thing("g"), "new").await; // not there at the start
+        world.put(&thing("h"), "new").await;
+        world.delete(&thing("h")).await; // never in any state
+        let mut marks = world.watch(everything(&follower.cursor));
+        let rest = take(&mut follower, &mut marks, 4).await;
+
+        let told = "changes -a +d -e +g +h -h";
+        assert_eq!(rest, ["state +c +f", told, "end", "progress"]);
+        assert_eq!(follower.ids(), ["b", "c", "d", "f", "g"]);
+        follower.check(&world, None, &[1, 2]).await;
+    })
+    .await;
+}
+
+#[tokio::test] // rule: U-12 (part)
+async fn a_stream_goes_on_after_each_cursor_and_nowhere_else() {
+    within(async {
+        let world = six().await;
+        // From every message on, the rest is what it would have been.
+        let mut whole = Follower::default();
+        let mut stages = Vec::new();
+        let mut marks = world.watch(everything(""));
+        for number in 0..6 {
+            let mark = next(&mut marks).await;
+            whole.apply(&mark);
+            if number > 0 {
+                stages.push(whole.clone());
+            }
+        }
+        drop(marks);
+        world.put(&thing("a"), "new").await;
+        world.delete(&thing("f")).await;
+
+        for mut follower in stages {
+            let mut marks = world.watch(everything(&follower.cursor));
+            follower.catch_up(&world, &mut marks).await;
+            assert_eq!(follower.resets, [ResetCause::First]);
+            follower.check(&world, None, &[1, 2]).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test] // rule: U-12 (part)
+async fn many_changes_come_in_pages_and_each_page_has_its_cursor() {
+    within(async {
+        let world = six().await;
+        let mut follower = Follower::default();
+        let mut marks = world.watch(everything(""));
+        follower.catch_up(&world, &mut marks).await;
+        drop(marks);
+        let many = world.store.write(|tx| {
+            Box::pin(async move {
+                for number in 0..2500 {
+                    things::put(tx, &thing(&format!("{number:04}")), "new").await?;
+                }
+                Ok::<_, rollcall_store::Error>(())
+            })
+        });
+        many.await.unwrap();
+
+        let mut sizes = Vec::new();
+        loop {
+            let mut marks = world.watch(everything(&follower.cursor));
+            let mark = next(&mut marks).await;
+            follower.apply(&mark);
+            match mark {
+                Mark::Changes { changes, .. } => sizes.push(changes.len()),
+                _ => break,
+            }
+        }
+
+        assert_eq!(sizes, [1000, 1000, 500]);
+        follower.check(&world, None, &[1, 2]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_follower_sees_its_kinds_and_its_account_only() {
+    within(async {
+        let world = World::start().await;
+        let key = |account: &str, kind, id: &str| -> Key { (account.into(), kind, id.into()) };
+        for name in ["acme", "globex"] {
+            for kind in [1, 2] {
+                world.put(&key(name, kind, "old"), "old").await;
+                world.put(&key(name, kind, "gone"), "old").await;
+            }
+        }
+        let choices = [
+            (None, vec![1]),
+            (None, vec![2, 1]),
+            (Some(account("acme")), vec![1, 2]),
+            (Some(account("globex")), vec![2]),
+            (Some(account("acm")), vec![1, 2]),
+        ];
+        let mut following = Vec::new();
+        for (account, kinds) in choices {
+            let watch = Watch {
+                account: account.clone(),
+                kinds: kinds.clone(),
+                ..everything("")
+            };
+            let (mut follower, mut marks) = (Follower::default(), world.watch(watch));
+            follower.start = Some(world.store.last_position().await.unwrap());
+            follower.catch_up(&world, &mut marks).await;
+            following.push((account, kinds, follower, marks));
+        }
+
+        for name in ["acme", "globex"] {
+            for kind in [1, 2] {
+                world.delete(&key(name, kind, "gone")).await;
+                world.put(&key(name, kind, "new"), "new").await;
+            }
+        }
+
+        for (account, kinds, mut follower, marks) in following {
+            drop(marks);
+            let watch = Watch {
+                account: account.clone(),
+                kinds: kinds.clone(),
+                ..everything(&follower.cursor)
+            };
+            let mut marks = world.watch(watch);
+            follower.start.get_or_insert(8);
+            follower.catch_up(&world, &mut marks).await;
+            follower.check(&world, account.as_ref(), &kinds).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_choice_of_kinds_or_account_starts_over() {
+    within(async {
+        let world = six().await;
+        world
+            .put(&("globex".to_owned(), 2, "x".to_owned()), "old")
+            .await;
+        let first = everything("");
+        let others = [
+            (None, vec![2]),
+            (None, vec![2, 1]),
+            (Some(account("globex")), vec![1, 2]),
+        ];
+        for (account, kinds) in others {
+            for messages in [2, 7] {
+                let mut follower = Follower::default();
+                let mut marks = world.watch(first.clone());
+                take(&mut follower, &mut marks, messages).await;
+
+                let watch = Watch {
+                    account: account.clone(),
+                    kinds: kinds.clone(),
+                    ..everything(&follower.cursor)
+                };
+                let mut marks = world.watch(watch);
+                follower.catch_up(&world, &mut marks).await;
+
+                let resets = [ResetCause::First, ResetCause::FilterChanged];
+                assert_eq!(follower.resets, resets);
+                follower.check(&world, account.as_ref(), &kinds).await;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_torn_cursor_is_refused() {
+    within(async {
+        let world = six().await;
+        let good = Cursor {
+            epoch: world.store.epoch(),
+            filter: filter_hash(None, &[1, 2]),
+            place: Place::Changes { position: 6 },
+        };
+        let good = good.to_text();
+        let torn = [
+            "x".to_owned(),
+            good[..good.len() - 1].to_owned(),
+            good[1..].to_owned(),
+            format!("{good}a"),
+            "a".repeat(20_000),
+        ];
+
+        for cursor in torn {
+            let mut marks = world.watch(everything(&cursor));
+            let refused = marks.recv().await.unwrap();
+            assert!(
+                matches!(refused, Err(WatchError::InvalidCursor)),
+                "{cursor}"
+            );
+            assert!(marks.recv().await.is_none(), "the stream has ended");
+        }
+        let mark = next(&mut world.watch(everything(&good))).await;
+        assert_eq!(short(&mark), "progress");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_idle_stream_says_how_far_it_is_and_no_more_often_than_asked() {
+    at_a_standstill(async {
+        let world = World::start().await;
+        let mut marks = world.watch(everything(""));
+        assert_eq!(short(&next(&mut marks).await), "reset First");
+        assert_eq!(short(&next(&mut marks).await), "end");
+        assert_eq!(short(&next(&mut marks).await), "progress");
+        settle().await;
+
+        for _ in 0..3 {
+            let before = rollcall_types::Clock::now(world.clock.as_ref());
+            for step in [14, 1] {
+                let step = Duration::from_secs(step);
+                world.clock.advance(step);
+                advance(step).await;
+            }
+            let mark = next(&mut marks).await;
+            let Mark::Progress { cursor, through } = mark else {
+                panic!("{mark:?}");
+            };
+            assert_eq!(through, before.plus(Duration::from_secs(15)));
+            assert_eq!(place(&cursor), Place::Changes { position: 0 });
+            settle().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_commit_is_told_at_once_and_progress_follows() {
+    at_a_standstill(async {
+        let world = World::start().await;
+        let mut marks = world.watch(everything(""));
+        let mut follower = Follower::default();
+        take(&mut follower, &mut marks, 3).await;
+        settle().await;
+
+        // Time stands still, so that nothing but the COMMIT can have woken the stream.
+        for number in 1..=3 {
+            world.clock.advance(Duration::from_secs(1));
+            let now = rollcall_types::Clock::now(world.clock.as_ref());
+            world.put(&thing("a"), "new").await;
+
+            let changes = next(&mut marks).await;
+            let progress = next(&mut marks).await;
+
+            assert_eq!(short(&changes), "changes +a");
+            let Mark::Progress { cursor, through } = progress else {
+                panic!("{progress:?}");
+            };
+            assert_eq!(place(&cursor), Place::Changes { position: number });
+            assert_eq!(through, now);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_it_is_old_and_is_resumed() {
+    at_a_standstill(async {
+        let world = six().await;
+        let mut follower = Follower::default();
+        let mut marks = world.watch(everything(""));
+        follower.catch_up(&world, &mut marks).await;
+        settle().await;
+
+        advance(MAX_AGE).await;
+        let end = loop {
+            match marks.recv().await.unwrap() {
+                Ok(mark) => follower.apply(&mark),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(end, WatchError::Aged), "{end}");
+        assert!(marks.recv().await.is_none());
+
+        world.put(&thing("a"), "new").await;
+        let mut marks = world.watch(everything(&follower.cursor));
+        follower.catch_up(&world, &mut marks).await;
+        assert_eq!(follower.resets, [ResetCause::First]);
+        follower.check(&world, None, &[1, 2]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn closing_the_store_ends_its_streams() {
+    within(async {
+        let world = six().await;
+        let mut marks = world.watch(everything(""));
+        let mut follower = Follower::default();
+        follower.catch_up(&world, &mut marks).await;
+
+        world.store.close().await;
+
+        loop {
+            match marks.recv().await {
+                Some(Ok(mark)) => follower.apply(&mark),
+                Some(Err(error)) => {
+                    break assert!(matches!(error, WatchError::Storage(_)), "{error}");
+                }
+                None => panic!("a stream ends with a reason"),
+            }
+        }
+        assert!(marks.recv().await.is_none());
+    })
+    .await;
+}
