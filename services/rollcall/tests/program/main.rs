@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that can't go on has failed")]
 
+mod cli;
 mod dev;
 mod kill;
 mod mirror;
