@@ -134,7 +134,8 @@ fn fix(reason: Reason, metadata: &HashMap<String, String>) -> Option<&'static st
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words: Vec<&str> = text.split_whitespace().collect();
+    output::visible(&words.join(" ")).into_owned()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What commands print: tables, fields, times.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 
@@ -23,8 +24,26 @@ pub(crate) fn print(text: impl Display) -> Result<(), Error> {
     }
 }
 
+/// A text in one line that a terminal only shows: names and roles come from outside, and could
+/// hold what moves the cursor or hides a line.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let escaped = text.chars().map(|c| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    });
+    escaped.collect::<String>().into()
+}
+
 /// A table whose columns are as wide as they must be; a cell that is empty shows [`NOTHING`].
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |row: &Vec<String>| row.iter().map(|cell| visible(cell).into_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells
@@ -59,6 +78,7 @@ pub(crate) fn fields(fields: &[(&str, String)]) -> String {
             .enumerate()
             .map(move |(index, line)| {
                 let name = if index == 0 { *name } else { "" };
+                let line = visible(line);
                 format!("{name:width$}  {line}").trim_end().to_owned()
             })
     });
@@ -122,6 +142,19 @@ mod tests {
              description  -\n\
              keys         deals.read\n             deals.write"
         );
+    }
+
+    #[test]
+    fn what_would_steer_a_terminal_is_shown_instead() {
+        let name = "\u{1b}[2Jowner\u{9b}".to_owned();
+        let shown = "\\u{1b}[2Jowner\\u{9b}";
+
+        let rows = [vec![name.clone(), "two\nlines".to_owned()]];
+        let wide = table(&["NAME", "ROLES"], &rows);
+
+        assert_eq!(wide, format!("{:20}  ROLES\n{shown}  two\\nlines", "NAME"));
+        assert_eq!(fields(&[("name", name)]), format!("name  {shown}"));
+        assert_eq!(visible("Zoë “Ångström”"), "Zoë “Ångström”");
     }
 
     #[test]

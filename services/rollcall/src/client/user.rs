@@ -10,7 +10,7 @@ use rollcall_rpc::pb::provisioning::v1::feed_service_client::FeedServiceClient;
 use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
 use serde_json::json;
 
-use super::output::{fields, json_time, print, table, time};
+use super::output::{fields, json_time, print, table, time, visible};
 use super::{PAGE, Target, account, told};
 use crate::cli::Error;
 
@@ -259,7 +259,7 @@ fn explain(target: &Target, explained: &permissions::ExplainUserResponse) -> Res
             "keys": keys,
         }));
     }
-    print(&explained.summary)?;
+    print(visible(&explained.summary))?;
     if !explained.roles.is_empty() {
         let rows: Vec<Vec<String>> = explained
             .roles
