@@ -47,15 +47,17 @@ pub(crate) fn parse_filter(text: &str) -> Result<String, String> {
 /// # Errors
 /// When a test fails, or cargo-nextest can't be had.
 pub(crate) fn run(filter: Option<&str>, mode: Mode) -> Result<(), Failure> {
-    let mut tests = soak_tests(filter)?;
-    match (tools::ensure(&BUF), mode) {
-        (Ok(buf), _) => {
-            tests.env(test::BUF_VARIABLE, buf);
-        }
+    let buf = match (tools::ensure(&BUF), mode) {
+        (Ok(buf), _) => Some(buf),
         (Err(failure), Mode::Strict) => return Err(failure),
         (Err(failure), Mode::Lenient) => {
             println!("LEFT OUT: foreign-client tests, for want of buf\n{failure}");
+            None
         }
+    };
+    let mut tests = soak_tests(filter, buf.is_some())?;
+    if let Some(buf) = buf {
+        tests.env(test::BUF_VARIABLE, buf);
     }
     println!("  $ {SOAK_VARIABLE}=1 {}", command::text(&tests));
     let mut child = tests
@@ -99,7 +101,7 @@ fn unfinished(why: &str) -> Failure {
     )
 }
 
-fn soak_tests(filter: Option<&str>) -> Result<Command, Failure> {
+fn soak_tests(filter: Option<&str>, foreign: bool) -> Result<Command, Failure> {
     let mut tests = test::nextest()?;
     tests.args([
         "nextest",
@@ -110,12 +112,19 @@ fn soak_tests(filter: Option<&str>) -> Result<Command, Failure> {
         "ci",
     ]);
     tests.args(["--profile", "soak", "--no-capture", "-E"]);
-    tests.arg(match filter {
-        None => TESTS.to_owned(),
-        Some(text) => format!("({TESTS}) & test(/{text}/)"),
-    });
+    tests.arg(wanted(filter, foreign));
     tests.env(SOAK_VARIABLE, "1");
     Ok(tests)
+}
+
+/// The tests to run, in the words of the test runner.
+fn wanted(filter: Option<&str>, foreign: bool) -> String {
+    let named = filter.map(|text| format!(" & test(/{text}/)"));
+    let left_out = (!foreign).then(|| format!(" - test(/^{}/)", test::FOREIGN));
+    [Some(format!("({TESTS})")), named, left_out]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The figure in a line, wherever it begins: the test runner may have written before it.
@@ -168,6 +177,15 @@ mod tests {
         );
         assert_eq!(figure("test a_story ... figure: 1 s "), Some("1 s"));
         assert_eq!(figure("running 1 test"), None);
+    }
+
+    #[test]
+    fn tests_are_chosen_by_name_and_by_what_there_is() {
+        assert_eq!(wanted(None, true), format!("({TESTS})"));
+        assert_eq!(
+            wanted(Some("kill"), false),
+            format!("({TESTS}) & test(/kill/) - test(/^foreign::/)")
+        );
     }
 
     #[test]

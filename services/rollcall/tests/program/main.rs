@@ -4,6 +4,7 @@
 
 mod cli;
 mod dev;
+mod foreign;
 mod kill;
 mod mirror;
 mod program;
