@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) user: String,
     pub(super) version: i64,
     pub(super) deleted: bool,
+    /// Whether it is of the last user that is made.
+    pub(super) last: bool,
 }
 
 /// How far to follow.
@@ -63,6 +65,10 @@ impl Ledger {
 
     /// Follows the users from where the ledger is.
     pub(super) async fn follow(&self, provisioning: Backend, until: Until) {
+        // Broken off between storing the last and ending, nothing more will come.
+        if self.has_last().await {
+            return;
+        }
         let feed = feeds::Provisioning::new(provisioning, vec![pb::ResourceKind::User], "ledger");
         let ended = CancellationToken::new();
         let following = Following {
@@ -80,7 +86,7 @@ impl Ledger {
     /// Every change that was told, in the order in which it was.
     pub(super) async fn changes(&self) -> Vec<Seen> {
         let reader = self.store.reader();
-        let sql = "SELECT user, version, deleted FROM seen ORDER BY n";
+        let sql = "SELECT user, version, deleted, last FROM seen ORDER BY n";
         let all = Statement::from_string(reader.get_database_backend(), sql);
         let rows = reader.query_all_raw(all).await.unwrap();
         rows.iter()
@@ -88,6 +94,7 @@ impl Ledger {
                 user: row.try_get("", "user").unwrap(),
                 version: row.try_get("", "version").unwrap(),
                 deleted: row.try_get::<i64>("", "deleted").unwrap() == 1,
+                last: row.try_get::<i64>("", "last").unwrap() == 1,
             })
             .collect()
     }
@@ -96,6 +103,13 @@ impl Ledger {
     pub(super) async fn resets(&self) -> i64 {
         let place = follow::load(self.store.reader(), SOURCE).await.unwrap();
         place.generation
+    }
+
+    async fn has_last(&self) -> bool {
+        let reader = self.store.reader();
+        let sql = "SELECT 1 FROM seen WHERE last = 1";
+        let last = Statement::from_string(reader.get_database_backend(), sql);
+        reader.query_one_raw(last).await.unwrap().is_some()
     }
 
     /// Stores the place alone.
@@ -153,20 +167,20 @@ impl Follower for Following<'_> {
     }
 
     async fn apply(&self, changes: Vec<pb::Change>, cursor: String) -> Result<(), Error> {
-        let mut last = false;
         let mut seen = Vec::with_capacity(changes.len());
         for change in changes {
             let deleted = change.op() == ChangeOp::Deleted;
             let Some(pb::change::Resource::User(user)) = change.resource else {
                 return Err(Error::Corrupt("change of a user"));
             };
-            last |= user.attributes.is_some_and(|it| it.user_name == LAST);
             seen.push(Seen {
                 user: user.user_id,
                 version: user.version,
                 deleted,
+                last: user.attributes.is_some_and(|it| it.user_name == LAST),
             });
         }
+        let last = seen.iter().any(|one| one.last);
         self.ledger
             .store(move |tx, place| {
                 place.cursor = cursor;
@@ -174,11 +188,12 @@ impl Follower for Following<'_> {
                     for one in seen {
                         let insert = Statement::from_sql_and_values(
                             tx.get_database_backend(),
-                            "INSERT INTO seen (user, version, deleted) VALUES ($1, $2, $3)",
+                            "INSERT INTO seen (user, version, deleted, last) VALUES ($1, $2, $3, $4)",
                             [
                                 one.user.into(),
                                 one.version.into(),
                                 i64::from(one.deleted).into(),
+                                i64::from(one.last).into(),
                             ],
                         );
                         tx.execute_raw(insert).await?;
@@ -231,7 +246,7 @@ impl MigrationTrait for Begin {
     async fn up(&self, manager: &SchemaManager) -> Result<(), sea_orm::DbErr> {
         follow::create_table(manager).await?;
         let seen = "CREATE TABLE seen (n INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, \
-                    version INTEGER NOT NULL, deleted INTEGER NOT NULL)";
+                    version INTEGER NOT NULL, deleted INTEGER NOT NULL, last INTEGER NOT NULL)";
         manager.get_connection().execute_unprepared(seen).await?;
         Ok(())
     }

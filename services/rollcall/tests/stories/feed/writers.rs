@@ -220,6 +220,7 @@ fn seen(user: &User, version: i64, deleted: bool) -> Seen {
         user: user.id.to_string(),
         version,
         deleted,
+        last: user.attributes.user_name == LAST,
     }
 }
 
