@@ -7,13 +7,13 @@ use rollcall_rpc::pb::scim::v1::scim_user_service_server::ScimUserService;
 use rollcall_scim::patch::{self, Operation};
 use rollcall_scim::{self as scim, Filter, User as Attributes};
 use rollcall_store::Tx;
-use rollcall_types::{Credential, UserId};
+use rollcall_types::{Credential, RequestId, Timestamp, UserId};
 use tonic::{Request, Response, Status};
 
 use super::{Api, encode, token};
 use crate::connection::Principal;
 use crate::error::Error;
-use crate::store::user::{Row, Slice};
+use crate::store::user::Slice;
 use crate::store::{self, Origin};
 use crate::user::{self, Moment, User};
 
@@ -38,12 +38,12 @@ impl Api {
             .ok_or(Error::CredentialInvalid)
     }
 
-    /// Changes one user in one transaction, which also checks the token (C-03): `decide` gets what
-    /// is stored and answers what it becomes, or `None` for no change.
+    /// Changes one user in one transaction: `decide` gets what is stored and answers what the
+    /// write asks for. The user as it is afterwards, and the text that names the change; empty if
+    /// nothing changed.
     async fn change<F>(
         &self,
-        credential: Credential,
-        request: Option<rollcall_types::RequestId>,
+        write: Write,
         id: String,
         if_match: Vec<String>,
         decide: F,
@@ -52,40 +52,84 @@ impl Api {
         F: FnOnce(&User) -> Result<Change, Error> + Send + 'static,
     {
         let shared = self.0.clone();
-        let now = self.now();
-        self.0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let principal = writer(tx, &credential, now).await?;
-                    let origin = Origin::connection(principal.connection, request, now);
-                    let before = load(tx, &principal, &id).await?;
-                    precondition(&if_match, &before)?;
-                    let change = decide(&before)?;
-                    let domain = user::email_domain(&change.attributes);
-                    let verified =
-                        store::domain::is_verified(tx, &principal.account, domain.as_ref()).await?;
-                    let moment = Moment {
-                        connection: principal.connection,
-                        now,
-                        verified,
-                    };
-                    let after = match change.how {
-                        How::Replace => user::replace(&before, change.attributes, &moment)?,
-                        How::Patch => user::patch(&before, change.attributes, &moment)?,
-                    };
-                    let Some(after) = after else {
-                        let row = store::user::find(tx, &principal.account, before.id).await?;
-                        let row = row.ok_or_else(|| Error::not_found("user", &id))?;
-                        return Ok((encode::scim_user(&principal.account, row)?, String::new()));
-                    };
-                    let position = store::user::update(tx, &before, &after, &origin).await;
-                    let position = position.map_err(taken)?;
-                    let row = stored(tx, &after).await?;
-                    Ok((row, token(&shared, position)))
-                })
+        let written = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let writer = write.begin(tx).await?;
+                let before = writer.load(tx, &id, &if_match).await?;
+                let Change { attributes, how } = decide(&before)?;
+                let moment = writer.moment(tx, &attributes).await?;
+                let after = match how {
+                    How::Replace => user::replace(&before, attributes, &moment)?,
+                    How::Patch => user::patch(&before, attributes, &moment)?,
+                };
+                let Some(after) = after else {
+                    return Ok((stored(tx, &before).await?, String::new()));
+                };
+                let position = store::user::update(tx, &before, &after, &writer.origin).await;
+                let position = position.map_err(taken)?;
+                Ok((stored(tx, &after).await?, token(&shared, position)))
             })
-            .await
+        });
+        written.await
+    }
+}
+
+/// A write of the connection before its transaction has begun.
+struct Write {
+    credential: Credential,
+    request: Option<RequestId>,
+    now: Timestamp,
+}
+
+impl Write {
+    fn of<T>(request: &Request<T>, now: Timestamp) -> Result<Self, Error> {
+        Ok(Self {
+            credential: credential(request)?,
+            request: metadata::request_id(request),
+            now,
+        })
+    }
+
+    /// Looks the credential up in the transaction of the write, so that a token revoked before it
+    /// changes nothing (C-03).
+    async fn begin(&self, tx: &Tx) -> Result<Writer, Error> {
+        let found = store::connection::look_up(tx, &self.credential).await?;
+        let principal = found
+            .and_then(|known| known.admits(&self.credential, self.now))
+            .ok_or(Error::CredentialInvalid)?;
+        let origin = Origin::connection(principal.connection, self.request, self.now);
+        Ok(Writer { principal, origin })
+    }
+}
+
+/// Who writes, inside the transaction.
+struct Writer {
+    principal: Principal,
+    origin: Origin,
+}
+
+impl Writer {
+    /// The stored user, if it is what the request expects it to be.
+    async fn load(&self, tx: &Tx, text: &str, if_match: &[String]) -> Result<User, Error> {
+        let account = &self.principal.account;
+        let id: UserId = text.parse().map_err(|_| Error::not_found("user", text))?;
+        let row = store::user::find(tx, account, id).await?;
+        let user = row
+            .ok_or_else(|| Error::not_found("user", text))?
+            .decode(account)?;
+        precondition(if_match, &user)?;
+        Ok(user)
+    }
+
+    /// What the rules must know to give a user these attributes.
+    async fn moment(&self, tx: &Tx, attributes: &Attributes) -> Result<Moment, Error> {
+        let domain = user::email_domain(attributes);
+        let account = &self.principal.account;
+        Ok(Moment {
+            connection: self.principal.connection,
+            now: self.origin.time,
+            verified: store::domain::is_verified(tx, account, domain.as_ref()).await?,
+        })
     }
 }
 
@@ -106,35 +150,22 @@ impl ScimUserService for Api {
         &self,
         request: Request<pb::CreateUserRequest>,
     ) -> Result<Response<pb::CreateUserResponse>, Status> {
-        let credential = credential(&request)?;
-        let request_id = metadata::request_id(&request);
+        let write = Write::of(&request, self.now())?;
         let request = request.into_inner();
         let attributes = attributes(request.attributes, request.roles, request.external_id)?;
         let id = UserId::from_uuid(self.0.deps.ids.next());
-        let (now, shared) = (self.now(), self.0.clone());
-        let (user, change_token) = self
-            .0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let principal = writer(tx, &credential, now).await?;
-                    let origin = Origin::connection(principal.connection, request_id, now);
-                    let domain = user::email_domain(&attributes);
-                    let verified =
-                        store::domain::is_verified(tx, &principal.account, domain.as_ref()).await?;
-                    let moment = Moment {
-                        connection: principal.connection,
-                        now,
-                        verified,
-                    };
-                    let user = user::create(&principal.account, id, attributes, &moment);
-                    let position = store::user::insert(tx, &user, &origin)
-                        .await
-                        .map_err(taken)?;
-                    Ok::<_, Error>((stored(tx, &user).await?, token(&shared, position)))
-                })
+        let shared = self.0.clone();
+        let written = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let writer = write.begin(tx).await?;
+                let moment = writer.moment(tx, &attributes).await?;
+                let user = user::create(&writer.principal.account, id, attributes, &moment);
+                let position = store::user::insert(tx, &user, &writer.origin).await;
+                let position = position.map_err(taken)?;
+                Ok::<_, Error>((stored(tx, &user).await?, token(&shared, position)))
             })
-            .await?;
+        });
+        let (user, change_token) = written.await?;
         Ok(Response::new(pb::CreateUserResponse {
             user: Some(user),
             change_token,
@@ -194,8 +225,7 @@ impl ScimUserService for Api {
         &self,
         request: Request<pb::ReplaceUserRequest>,
     ) -> Result<Response<pb::ReplaceUserResponse>, Status> {
-        let credential = credential(&request)?;
-        let request_id = metadata::request_id(&request);
+        let write = Write::of(&request, self.now())?;
         let request = request.into_inner();
         let attributes = attributes(request.attributes, request.roles, request.external_id)?;
         let decide = move |_: &User| {
@@ -204,15 +234,8 @@ impl ScimUserService for Api {
                 how: How::Replace,
             })
         };
-        let (user, change_token) = self
-            .change(
-                credential,
-                request_id,
-                request.user_id,
-                request.if_match,
-                decide,
-            )
-            .await?;
+        let changed = self.change(write, request.user_id, request.if_match, decide);
+        let (user, change_token) = changed.await?;
         Ok(Response::new(pb::ReplaceUserResponse {
             user: Some(user),
             change_token,
@@ -223,8 +246,7 @@ impl ScimUserService for Api {
         &self,
         request: Request<pb::PatchUserRequest>,
     ) -> Result<Response<pb::PatchUserResponse>, Status> {
-        let credential = credential(&request)?;
-        let request_id = metadata::request_id(&request);
+        let write = Write::of(&request, self.now())?;
         let request = request.into_inner();
         let operations = operations(request.operations)?;
         let decide = move |stored: &User| {
@@ -234,15 +256,8 @@ impl ScimUserService for Api {
                 how: How::Patch,
             })
         };
-        let (user, change_token) = self
-            .change(
-                credential,
-                request_id,
-                request.user_id,
-                request.if_match,
-                decide,
-            )
-            .await?;
+        let changed = self.change(write, request.user_id, request.if_match, decide);
+        let (user, change_token) = changed.await?;
         Ok(Response::new(pb::PatchUserResponse {
             user: Some(user),
             change_token,
@@ -253,23 +268,16 @@ impl ScimUserService for Api {
         &self,
         request: Request<pb::DeleteUserRequest>,
     ) -> Result<Response<pb::DeleteUserResponse>, Status> {
-        let credential = credential(&request)?;
-        let request_id = metadata::request_id(&request);
+        let write = Write::of(&request, self.now())?;
         let request = request.into_inner();
-        let now = self.now();
-        let position = self
-            .0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let principal = writer(tx, &credential, now).await?;
-                    let origin = Origin::connection(principal.connection, request_id, now);
-                    let user = load(tx, &principal, &request.user_id).await?;
-                    precondition(&request.if_match, &user)?;
-                    Ok::<_, Error>(store::user::delete(tx, &user, &origin).await?)
-                })
+        let written = self.0.store.write(move |tx| {
+            Box::pin(async move {
+                let writer = write.begin(tx).await?;
+                let user = writer.load(tx, &request.user_id, &request.if_match).await?;
+                Ok::<_, Error>(store::user::delete(tx, &user, &writer.origin).await?)
             })
-            .await?;
+        });
+        let position = written.await?;
         Ok(Response::new(pb::DeleteUserResponse {
             change_token: self.token(position),
         }))
@@ -280,25 +288,6 @@ impl ScimUserService for Api {
 fn credential<T>(request: &Request<T>) -> Result<Credential, Error> {
     let text = metadata::credential(request.metadata()).ok_or(Error::CredentialInvalid)?;
     Credential::parse(text).ok_or(Error::CredentialInvalid)
-}
-
-/// Whom the credential speaks for, for a write: looked up in the write's own transaction.
-async fn writer(
-    tx: &Tx,
-    credential: &Credential,
-    now: rollcall_types::Timestamp,
-) -> Result<Principal, Error> {
-    let found = store::connection::look_up(tx, credential).await?;
-    found
-        .and_then(|known| known.admits(credential, now))
-        .ok_or(Error::CredentialInvalid)
-}
-
-async fn load(tx: &Tx, principal: &Principal, text: &str) -> Result<User, Error> {
-    let id: UserId = text.parse().map_err(|_| Error::not_found("user", text))?;
-    let row: Option<Row> = store::user::find(tx, &principal.account, id).await?;
-    let row = row.ok_or_else(|| Error::not_found("user", text))?;
-    Ok(row.decode(&principal.account)?)
 }
 
 /// The user as it now is, as the gateway needs it.
