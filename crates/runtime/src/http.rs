@@ -1,28 +1,40 @@
 //! The one accept loop for HTTP, whose limits act before a request exists.
 
+mod patience;
+
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use hyper::server::conn::http1::Builder;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use self::patience::Patience;
 
 /// The bounds of connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// How long a connection may wait for the whole header of its next request (SEC-IN-03);
-    /// 5 s.
+    /// How long the whole header of a request may take, from its first byte, of the first request
+    /// from the opening of the connection (SEC-IN-03); 5 s.
     pub header_timeout: Duration,
+    /// How long a connection may be silent between two requests; 75 s, longer than the 60 s after
+    /// which usual proxies stop to use a connection: who closes first can't lose a request.
+    pub idle_timeout: Duration,
     /// Bytes of request line and header together, beyond which the answer is 431; 32 KiB, and
     /// never below 8 KiB.
     pub header_bytes: usize,
-    /// How old a connection may become before it is closed after an answer, so that load moves
-    /// to new replicas; 10 min.
+    /// How old a connection may become before it is closed after its next answer, so that load
+    /// moves to new replicas; 10 min.
     pub max_age: Duration,
     /// How long requests that are under way may take to end after the stop; 30 s.
     pub drain: Duration,
@@ -32,6 +44,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(75),
             header_bytes: 32 * 1024,
             max_age: Duration::from_mins(10),
             drain: Duration::from_secs(30),
@@ -55,7 +68,8 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// Serves `app` until `stop`, then lets what is under way end within [`HttpLimits::drain`].
 ///
-/// Speaks HTTP/1.1. What could not be read as a request is answered by hyper, without a body.
+/// Speaks HTTP/1.1. What could not be read as a request is answered without a body, a header that
+/// does not end in time with 408.
 ///
 /// # Errors
 /// When the listener itself is broken; a failed connection is no error.
@@ -66,12 +80,6 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     listener.local_addr()?;
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.header_bytes.max(8 * 1024));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     loop {
@@ -89,10 +97,13 @@ pub async fn serve(
                 continue;
             }
         };
+        // Answers are written whole: waiting to fill a segment only delays them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
         let connection = Connection {
-            builder: builder.clone(),
+            limits: limits.clone(),
             app: app.clone(),
-            max_age: limits.max_age,
             stop: stop.clone(),
         };
         let cut = cut.clone();
@@ -128,35 +139,67 @@ fn of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// What a client is told whose header did not end in time.
+const REQUEST_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
 struct Connection {
-    builder: Builder<TokioExecutor>,
+    limits: HttpLimits,
     app: Router,
-    max_age: Duration,
     stop: CancellationToken,
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream) {
-        // Answers are written whole: waiting to fill a segment only delays them.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-        let service = TowerToHyperService::new(self.app);
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
-        let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => Some(ended),
-            () = self.stop.cancelled() => None,
-            () = tokio::time::sleep(self.max_age) => None,
-        };
-        let ended = if let Some(ended) = ended {
-            ended
-        } else {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        };
-        if let Err(error) = ended {
-            tracing::debug!(error, "a connection ended early");
+    async fn run(self, mut stream: impl AsyncRead + AsyncWrite + Send + Unpin) {
+        let patience = Patience::new(self.limits.header_timeout, self.limits.idle_timeout);
+        let ended = self.converse(&mut stream, &patience).await;
+        let Err(error) = ended else { return };
+        tracing::debug!(%error, "a connection ended early");
+        // After silence nothing is said: a client could take it for the answer to a request that
+        // is on its way. An earlier answer is written out: hyper awaits no head before.
+        if error.is_timeout() && patience.has_begun() {
+            let told = async {
+                stream.write_all(REQUEST_TIMEOUT).await?;
+                stream.shutdown().await
+            };
+            drop(tokio::time::timeout(self.limits.header_timeout, told).await);
         }
     }
+
+    /// Answers requests until the connection is to be closed.
+    async fn converse(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin,
+        patience: &Patience,
+    ) -> hyper::Result<()> {
+        let app = TowerToHyperService::new(self.app.clone());
+        let old = Instant::now() + self.limits.max_age;
+        let service = service_fn(move |request| {
+            let answer = app.call(request);
+            async move {
+                let mut answer = answer.await?;
+                // Said with an answer: closing an idle connection could lose a request.
+                if Instant::now() >= old {
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(CONNECTION, close);
+                }
+                Ok::<_, std::convert::Infallible>(answer)
+            }
+        });
+        let connection = Builder::new()
+            .timer(patience.clone())
+            .header_read_timeout(self.limits.header_timeout)
+            .max_buf_size(self.limits.header_bytes.max(8 * 1024))
+            .serve_connection(TokioIo::new(patience.listen(stream)), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = self.stop.cancelled() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,6 +74,7 @@ async fn a_header_that_does_not_end_closes_its_connection_and_holds_no_other() {
     let mut rest = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(5), slow.read_to_end(&mut rest)).await;
     assert!(closed.is_ok(), "the connection stayed open");
+    assert!(rest.starts_with(b"HTTP/1.1 408 "));
 }
 
 #[tokio::test]
@@ -118,9 +119,32 @@ async fn a_connection_has_an_age_and_then_ends_after_an_answer() {
     };
     let (address, _, _) = start(limits).await;
     let mut stream = send(address, GET).await;
-    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
+    assert!(!answer(&mut stream).await.contains("connection: close"));
+    sleep(Duration::from_millis(300)).await;
 
+    stream.write_all(GET.as_bytes()).await.unwrap();
+
+    let last = answer(&mut stream).await;
+    assert!(last.starts_with("HTTP/1.1 200 ") && last.contains("connection: close"));
     let closed = tokio::time::timeout(Duration::from_secs(5), answer(&mut stream)).await;
+    assert_eq!(closed.as_deref(), Ok(""));
+}
 
+#[tokio::test]
+async fn a_connection_outlives_the_time_of_a_header_and_ends_when_it_is_silent_for_longer() {
+    let limits = HttpLimits {
+        header_timeout: Duration::from_millis(200),
+        idle_timeout: Duration::from_secs(1),
+        ..HttpLimits::default()
+    };
+    let (address, _, _) = start(limits).await;
+    let mut stream = send(address, GET).await;
+    answer(&mut stream).await;
+    sleep(Duration::from_millis(500)).await;
+
+    stream.write_all(GET.as_bytes()).await.unwrap();
+
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
+    let closed = tokio::time::timeout(Duration::from_secs(5), answer(&mut stream)).await;
     assert_eq!(closed.as_deref(), Ok(""));
 }
