@@ -172,8 +172,8 @@ async fn release(shared: Arc<Shared>) {
 }
 
 async fn sweep(shared: &Arc<Shared>) -> Result<(), Error> {
-    for (account, domain) in store::domain::with_held_users(shared.store.reader()).await? {
-        while release_some(shared, account.clone(), domain.clone()).await? > 0 {}
+    for waiting in store::domain::with_held_users(shared.store.reader()).await? {
+        while release_some(shared, waiting.account.clone(), waiting.name.clone()).await? > 0 {}
     }
     Ok(())
 }

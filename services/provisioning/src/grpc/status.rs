@@ -31,10 +31,10 @@ impl StatusService for Api {
                 .through
                 .map(|through| span_to_proto(now.since(through))),
         };
-        let work = waiting.into_iter().map(|(account, _)| common::Work {
+        let work = waiting.into_iter().map(|waiting| common::Work {
             kind: RELEASE.to_owned(),
-            account_id: account.to_string(),
-            pending: 1,
+            account_id: waiting.account.to_string(),
+            pending: waiting.users,
             oldest_due_time: Some(to_proto(now)),
         });
         Ok(Response::new(pb::GetStatusResponse {

@@ -102,18 +102,27 @@ pub async fn drop_older(tx: &Tx, generation: i64) -> Result<(), Error> {
     Ok(())
 }
 
+/// A verified domain for which somebody still waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The account.
+    pub account: AccountId,
+    /// The domain.
+    pub name: DomainName,
+    /// How many users wait.
+    pub users: i64,
+}
+
 /// Verified domains for which somebody still waits.
 ///
 /// # Errors
 /// What the database says.
-pub async fn with_held_users(
-    db: &impl ConnectionTrait,
-) -> Result<Vec<(AccountId, DomainName)>, Error> {
+pub async fn with_held_users(db: &impl ConnectionTrait) -> Result<Vec<Waiting>, Error> {
     let query = statement(
         db,
-        "SELECT d.account_id, d.name FROM domains d WHERE d.state = 'VERIFIED' AND EXISTS \
-         (SELECT 1 FROM users u WHERE u.account_id = d.account_id AND u.email_domain = d.name \
-         AND u.admitted = FALSE) ORDER BY d.account_id, d.name",
+        "SELECT d.account_id, d.name, COUNT(*) AS users FROM domains d JOIN users u \
+         ON u.account_id = d.account_id AND u.email_domain = d.name AND u.admitted = FALSE \
+         WHERE d.state = 'VERIFIED' GROUP BY d.account_id, d.name ORDER BY d.account_id, d.name",
         Vec::new(),
     );
     let rows = db.query_all_raw(query).await?;
@@ -121,10 +130,11 @@ pub async fn with_held_users(
         .map(|row| {
             let account: String = row.try_get("", "account_id")?;
             let name: String = row.try_get("", "name")?;
-            Ok((
-                AccountId::parse(&account).map_err(|_| Error::Corrupt("account id"))?,
-                DomainName::parse(&name).map_err(|_| Error::Corrupt("domain"))?,
-            ))
+            Ok(Waiting {
+                account: AccountId::parse(&account).map_err(|_| Error::Corrupt("account id"))?,
+                name: DomainName::parse(&name).map_err(|_| Error::Corrupt("domain"))?,
+                users: row.try_get("", "users")?,
+            })
         })
         .collect()
 }
