@@ -19,7 +19,16 @@ pub struct Failure {
     message: String,
     metadata: Vec<(&'static str, String)>,
     violations: Vec<(String, String)>,
+    preconditions: Vec<Precondition>,
     retry_after: Option<Duration>,
+}
+
+/// What must be put right before the call can succeed (`google.rpc.PreconditionFailure`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Precondition {
+    kind: &'static str,
+    subject: String,
+    why: String,
 }
 
 impl Failure {
@@ -30,6 +39,7 @@ impl Failure {
             message: message.into(),
             metadata: Vec::new(),
             violations: Vec::new(),
+            preconditions: Vec::new(),
             retry_after: None,
         }
     }
@@ -86,6 +96,22 @@ impl Failure {
     #[must_use]
     pub fn violation(mut self, field: impl Into<String>, why: impl Into<String>) -> Self {
         self.violations.push((field.into(), why.into()));
+        self
+    }
+
+    /// Adds something that must be put right first: its kind in upper case, which one, and why.
+    #[must_use]
+    pub fn precondition(
+        mut self,
+        kind: &'static str,
+        subject: impl Into<String>,
+        why: impl Into<String>,
+    ) -> Self {
+        self.preconditions.push(Precondition {
+            kind,
+            subject: subject.into(),
+            why: why.into(),
+        });
         self
     }
 
@@ -160,6 +186,9 @@ impl From<Failure> for Status {
         let mut details = ErrorDetails::with_error_info(name, DOMAIN, metadata);
         for (field, why) in failure.violations {
             details.add_bad_request_violation(field, why);
+        }
+        for Precondition { kind, subject, why } in failure.preconditions {
+            details.add_precondition_failure_violation(kind, subject, why);
         }
         if let Some(span) = failure.retry_after {
             details.set_retry_info(Some(span));

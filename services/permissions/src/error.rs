@@ -110,7 +110,7 @@ impl From<Error> for Status {
                 Failure::new(Reason::KeyInUse, format!("{text}: retire them first")),
                 |failure, (set, key)| {
                     let why = format!("the permission set {set} holds {key}");
-                    failure.violation("catalogue.groups", why)
+                    failure.precondition("PERMISSION_SET", set, why)
                 },
             ),
             Error::VersionMismatch { etag } => {

@@ -4,6 +4,7 @@ use rollcall_rpc::pb::common::v1::Reason;
 use rollcall_rpc::pb::permissions::v1 as pb;
 use rollcall_rpc::{Backend, failure};
 use tonic::Status;
+use tonic_types::StatusExt;
 
 use crate::world::{ACCOUNT, World, change, client, reason, set};
 
@@ -214,6 +215,9 @@ async fn the_catalogue_keeps_the_keys_that_sets_hold() {
     let refused = world
         .put_catalogue(&["login", "deals", "reports"], &[])
         .await;
+    let details = refused.as_ref().unwrap_err().get_error_details();
+    let in_the_way = &details.precondition_failure().unwrap().violations;
+    assert_eq!(in_the_way[0].r#type, "PERMISSION_SET");
     assert_eq!(reason(refused), Reason::KeyInUse);
 
     let retired = world
