@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rollcall_simulator::{AnsweredWrite, Ledger, Recorder, SentWrite};
 use tokio::sync::Notify;
 
-/// Passes everything on to a ledger, and tells when the first write is sent after so many were
-/// answered.
+/// Passes everything on to a ledger, and tells when so many writes were answered.
 pub(super) struct Cut {
     ledger: Arc<Ledger>,
     at: usize,
@@ -44,13 +43,12 @@ impl Recorder for Cut {
             return;
         }
         self.ledger.sending(write);
-        if self.answered.load(Ordering::Relaxed) >= self.at {
-            self.reached.notify_one();
-        }
     }
 
     fn answered(&self, write: &AnsweredWrite) {
         self.ledger.answered(write);
-        self.answered.fetch_add(1, Ordering::Relaxed);
+        if self.answered.fetch_add(1, Ordering::Relaxed) + 1 == self.at {
+            self.reached.notify_one();
+        }
     }
 }
