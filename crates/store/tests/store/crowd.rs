@@ -78,7 +78,7 @@ async fn follow(
     let mut random = StdRng::seed_from_u64(seed);
     let mut follower = Follower::default();
     let mut broken = Breaks::default();
-    while !*done.borrow_and_update() {
+    while !*done.borrow() {
         let cursor = follower.cursor.clone();
         let mut marks = world.watch_pages(
             Watch {
@@ -91,7 +91,7 @@ async fn follow(
         for _ in 0..random.random_range(2..6) {
             let mark = tokio::select! {
                 mark = marks.recv() => mark.unwrap().unwrap(),
-                _ = done.changed() => break,
+                _ = done.wait_for(|done| *done) => break,
             };
             follower.apply(&mark);
         }
@@ -99,7 +99,7 @@ async fn follow(
             // It got one more and crashed before storing it.
             let lost = tokio::select! {
                 mark = marks.recv() => Some(mark.unwrap().unwrap()),
-                _ = done.changed() => None,
+                _ = done.wait_for(|done| *done) => None,
             };
             drop(lost);
         }
