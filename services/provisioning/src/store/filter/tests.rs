@@ -395,7 +395,7 @@ fn config() -> ProptestConfig {
     }
 }
 
-#[test] // rule: S-7644-3.4.2.2-18
+#[test] // rule: S-7644-3.4.2.2-18 (part)
 fn soak_sql_selects_exactly_the_users_that_match() {
     let world = World::start();
     let filters = prop::collection::vec(any_filter(), 1..8);
