@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -22,7 +23,7 @@ use rollcall_rpc::pb::verification::v1 as domain;
 use rollcall_rpc::pb::verification::v1::domain_service_client::DomainServiceClient;
 use rollcall_runtime::HttpLimits;
 use rollcall_store::TokenKey;
-use rollcall_types::{Clock, Entropy, OsEntropy, SystemClock};
+use rollcall_types::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
 use rollcall_verification::{Dns, Heard, TxtAnswer, Unavailable};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -73,6 +74,22 @@ impl Dns for PlayedDns {
     }
 }
 
+/// The system's time, and what a story adds to it: feeds and deadlines go on in real time.
+#[derive(Debug, Default)]
+pub(crate) struct MovedClock(Mutex<Duration>);
+
+impl MovedClock {
+    pub(crate) fn advance(&self, span: Duration) {
+        *self.0.lock().unwrap() += span;
+    }
+}
+
+impl Clock for MovedClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().plus(*self.0.lock().unwrap())
+    }
+}
+
 /// The system, with one account `acme` whose connection has a token.
 pub(crate) struct World {
     pub(crate) base: String,
@@ -84,7 +101,8 @@ pub(crate) struct World {
     /// Where gRPC is served, to the token `operator`.
     pub(crate) grpc: SocketAddr,
     pub(crate) dns: Arc<PlayedDns>,
-    client: Client<HttpConnector, Full<axum::body::Bytes>>,
+    pub(crate) clock: Arc<MovedClock>,
+    client: Client<HttpConnector, Full<Bytes>>,
     _folder: TempDir,
     _stop: DropGuard,
 }
@@ -94,14 +112,14 @@ impl World {
         let folder = TempDir::new().unwrap();
         let stop = CancellationToken::new();
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = Arc::new(MovedClock::default());
         let dns = Arc::new(PlayedDns::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let system = assemble(Setting {
             folder: folder.path().to_owned(),
             public_url: base.clone(),
-            clock,
+            clock: clock.clone(),
             entropy: entropy.clone(),
             token_key: Arc::new(TokenKey::new(&[7; 32], entropy)),
             operator_token: "operator".to_owned(),
@@ -156,6 +174,7 @@ impl World {
             recomputation: system.recomputation,
             grpc,
             dns,
+            clock,
             client: Client::builder(TokioExecutor::new()).build_http(),
             _folder: folder,
             _stop: stop.drop_guard(),
@@ -265,15 +284,30 @@ impl World {
         path: &str,
         body: String,
     ) -> Answer {
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(format!("{}/scim/v2{path}", self.base))
-            .header("accept", "application/scim+json")
-            .header("content-type", "application/scim+json; charset=utf-8");
+        let mut headers = vec![
+            ("accept", "application/scim+json"),
+            ("content-type", "application/scim+json; charset=utf-8"),
+        ];
         if !authorization.is_empty() {
-            request = request.header("authorization", authorization);
+            headers.push(("authorization", authorization));
         }
-        let request = request.body(Full::from(body)).unwrap();
+        self.send_with(&headers, method, path, body).await
+    }
+
+    /// Sends any bytes with these headers alone.
+    pub(crate) async fn send_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let uri = format!("{}/scim/v2{path}", self.base);
+        let mut request = http::Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::from(body.into())).unwrap();
         let answer = self.client.request(request).await.unwrap();
         let (head, body) = answer.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
