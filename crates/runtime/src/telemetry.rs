@@ -1,6 +1,6 @@
 //! Where events go: lines of text or JSON on standard error.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -44,6 +44,7 @@ pub fn init(filter: &str, format: Format) -> Result<(), Error> {
     })?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(level)
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
     let started = match format {
         Format::Text => lines.with_target(false).finish().try_init(),

@@ -16,7 +16,8 @@ use crate::domain;
 use crate::error::Error;
 use crate::judge::{Finding, Look, judge};
 use crate::lookup::{Dns, Unavailable};
-use crate::store::{self, Author, Lease, Row};
+use crate::store::claim::{self, Author, Lease, Row};
+use crate::store::held_name;
 
 /// How long a check may take before another may begin in its place.
 const LEASE: Duration = Duration::from_secs(30);
@@ -74,7 +75,7 @@ impl Checker {
         let now = self.clock.now();
         self.store
             .write(move |tx| {
-                async move { Ok(store::lease_due(tx, now, now.plus(LEASE), limit).await?) }.boxed()
+                async move { Ok(claim::lease_due(tx, now, now.plus(LEASE), limit).await?) }.boxed()
             })
             .await
     }
@@ -127,7 +128,7 @@ impl Checker {
         self.store
             .write(move |tx| {
                 async move {
-                    let row = store::lease(tx, &account, id, until).await?;
+                    let row = claim::lease(tx, &account, id, until).await?;
                     row.ok_or_else(|| Error::UnknownDomain(id.to_string()))
                 }
                 .boxed()
@@ -189,7 +190,7 @@ impl Checker {
                 let Some(Row {
                     claim: before,
                     fence: present,
-                }) = store::find(tx, &claim.account, claim.id).await?
+                }) = claim::find(tx, &claim.account, claim.id).await?
                 else {
                     return Ok(None);
                 };
@@ -199,7 +200,7 @@ impl Checker {
                 let after = match &finding {
                     Some(finding) if before.is_open() => {
                         let mut proof = finding.proof.as_ref().ok().copied();
-                        if proof.is_some() && !store::hold(tx, &before).await? {
+                        if proof.is_some() && !held_name::hold(tx, &before).await? {
                             proof = None;
                         }
                         before.checked(finding, proof, trigger, now, longest)
@@ -207,7 +208,7 @@ impl Checker {
                     _ => before.aged(now),
                 };
                 let after =
-                    store::replace(tx, &before, after, Lease::Release, &author, now).await?;
+                    claim::replace(tx, &before, after, Lease::Release, &author, now).await?;
                 Ok(Some((before, after)))
             }
             .boxed()
@@ -241,8 +242,8 @@ fn log(before: &Claim, after: &Claim, trigger: Trigger) {
         account.id = %after.account,
         domain.id = %after.id,
         domain = %after.name,
-        ?trigger,
-        verdict = ?check.map(|check| check.verdict),
+        trigger = trigger.name(),
+        verdict = check.map(|check| check.verdict.name()),
         reason = diagnosis.map(|diagnosis| diagnosis.reason.as_str()),
         before = before.state.name(),
         after = after.state.name(),

@@ -21,6 +21,16 @@ pub(crate) enum Trigger {
     Person,
 }
 
+impl Trigger {
+    /// Its name in the API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Schedule => "SCHEDULE",
+            Self::Person => "PERSON",
+        }
+    }
+}
+
 /// What a check means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -31,6 +41,17 @@ pub(crate) enum Verdict {
     NotVerified,
     /// It was, but another account holds the name.
     HeldByAnotherAccount,
+}
+
+impl Verdict {
+    /// Its name in the API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Verified => "VERIFIED",
+            Self::NotVerified => "NOT_VERIFIED",
+            Self::HeldByAnotherAccount => "HELD_BY_ANOTHER_ACCOUNT",
+        }
+    }
 }
 
 /// The last look at the DNS.
