@@ -1,6 +1,7 @@
 //! Everything that tells of the users of `acme` tells the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
 use rollcall_rpc::Backend;
 use rollcall_rpc::pb::permissions::v1 as permissions;
@@ -23,20 +24,20 @@ impl Story {
         let backend = self.program.backend().await;
         let table = table(&backend).await;
         self.mirror.catch_up(&backend).await;
-        assert_eq!(self.mirror.users, table, "the changes, and the table");
+        same("the changes, and the table", &self.mirror.users, &table);
         let mut snapshot = Mirror::default();
         snapshot.catch_up(&backend).await;
-        assert_eq!(snapshot.users, table, "the snapshot, and the table");
+        same("the snapshot, and the table", &snapshot.users, &table);
 
         let users: BTreeMap<String, Value> = table
             .iter()
             .map(|(id, user)| (id.clone(), shown(user)))
             .collect();
-        assert_eq!(self.scim().await, users, "SCIM, and the table");
-        assert_eq!(
-            self.granted(&backend, &table).await,
-            expected(&backend, &table).await,
-            "what permissions grants, and what the roles say"
+        same("SCIM, and the table", &self.scim().await, &users);
+        same(
+            "what permissions grants, and what the roles say",
+            &self.granted(&backend, &table).await,
+            &expected(&backend, &table).await,
         );
     }
 
@@ -75,6 +76,13 @@ impl Story {
             granted.insert(id.clone(), answer.into_inner().keys.into_iter().collect());
         }
         granted
+    }
+}
+
+/// Expects both to tell the same of each user; a failure shows one that differs, not all.
+fn same<T: PartialEq + Debug>(what: &str, one: &BTreeMap<String, T>, other: &BTreeMap<String, T>) {
+    for id in one.keys().chain(other.keys()) {
+        assert_eq!(one.get(id), other.get(id), "{what}: user {id}");
     }
 }
 
