@@ -358,6 +358,32 @@ async fn a_commit_is_told_at_once_and_progress_follows() {
 }
 
 #[tokio::test]
+async fn changes_that_a_follower_does_not_see_are_no_reason_to_speak() {
+    at_a_standstill(async {
+        let world = World::start().await;
+        let mut marks = world.watch(Watch {
+            kinds: vec![2],
+            ..everything("")
+        });
+        for expected in ["reset First", "end", "progress"] {
+            assert_eq!(short(&next(&mut marks).await), expected);
+        }
+
+        for _ in 0..5 {
+            world.put(&thing("unseen"), "new").await;
+        }
+        world.put(&("acme".into(), 2, "seen".into()), "new").await;
+
+        assert_eq!(short(&next(&mut marks).await), "changes +seen");
+        let Mark::Progress { cursor, .. } = next(&mut marks).await else {
+            panic!("changes are followed by progress");
+        };
+        assert_eq!(place(&cursor), Place::Changes { position: 6 });
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stream_ends_when_it_is_old_and_is_resumed() {
     at_a_standstill(async {
         let world = six().await;

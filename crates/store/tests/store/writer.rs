@@ -182,6 +182,12 @@ async fn a_transaction_that_sqlite_ends_itself_takes_its_batch_along_and_none_of
         assert_eq!(good.await.unwrap(), 1);
         assert_eq!(bad.await, Err(Refusal::No));
         assert_eq!(world.ids().await, ["c"]);
+
+        // Were the writer still inside of what was ended, this would not end either.
+        let orphan = store.write(run("INSERT INTO children (parent) VALUES ('nobody')"));
+        assert_eq!(orphan.await, Err(Refusal::TryAgain));
+        assert_eq!(world.put(&thing("e"), "new").await, 2);
+        assert_eq!(world.ids().await, ["c", "e"]);
     })
     .await;
 }
