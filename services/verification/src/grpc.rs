@@ -19,7 +19,7 @@ use tonic::service::Routes;
 use crate::check::Checker;
 use crate::config::Config;
 use crate::limit::Limiter;
-use crate::store::Author;
+use crate::store::claim::Author;
 
 /// What the handlers work with.
 #[derive(Clone, Debug)]

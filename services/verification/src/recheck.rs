@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::check::Checker;
 use crate::error::Error;
-use crate::store;
+use crate::store::claim;
 
 /// How many checks run at once.
 const CONCURRENT: usize = 256;
@@ -45,7 +45,7 @@ pub(crate) async fn run(checker: Checker, stop: CancellationToken) {
 /// Starts what is due, as far as there is place; how long to sleep.
 async fn start_due(checker: &Checker, places: &Arc<Semaphore>) -> Result<Duration, Error> {
     let now = checker.clock.now();
-    let Some(due) = store::earliest(checker.store.reader(), now).await? else {
+    let Some(due) = claim::earliest(checker.store.reader(), now).await? else {
         return Ok(NAP);
     };
     if due > now {

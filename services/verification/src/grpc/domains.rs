@@ -14,7 +14,7 @@ use crate::claim::Claim;
 use crate::domain;
 use crate::error::Error;
 use crate::state::State;
-use crate::store::{self, Author, Lease};
+use crate::store::claim::{self, Author, Lease};
 
 /// The most domains of an account.
 const MAX_DOMAINS: u32 = 100;
@@ -113,7 +113,7 @@ impl DomainService for Api {
 
 impl Api {
     async fn find(&self, account: &AccountId, id: DomainId) -> Result<Claim, Error> {
-        let row = store::find(self.store.reader(), account, id).await?;
+        let row = claim::find(self.store.reader(), account, id).await?;
         row.map(|row| row.claim)
             .ok_or_else(|| Error::UnknownDomain(id.to_string()))
     }
@@ -130,10 +130,10 @@ impl Api {
         let claim = Claim::new(account, id, name, challenge, now);
         let write = self.store.write(move |tx| {
             async move {
-                if let Some(row) = store::find_name(tx, &claim.account, &claim.name).await? {
+                if let Some(row) = claim::find_name(tx, &claim.account, &claim.name).await? {
                     return Ok(row.claim);
                 }
-                let (all, unverified) = store::count(tx, &claim.account).await?;
+                let (all, unverified) = claim::count(tx, &claim.account).await?;
                 for (count, what, limit) in [
                     (all, "domains", MAX_DOMAINS),
                     (unverified, "unverified domains", MAX_UNVERIFIED),
@@ -142,7 +142,7 @@ impl Api {
                         return Err(Error::LimitReached { what, limit });
                     }
                 }
-                store::insert(tx, &claim, &author).await?;
+                claim::insert(tx, &claim, &author).await?;
                 Ok(claim)
             }
             .boxed()
@@ -162,7 +162,7 @@ impl Api {
             "" => None,
             text => Some(DomainId::parse(text).map_err(|_| page::PageError::Token)?),
         };
-        let mut rows = store::list(self.store.reader(), account, after, page.size + 1).await?;
+        let mut rows = claim::list(self.store.reader(), account, after, page.size + 1).await?;
         let size = usize::try_from(page.size).unwrap_or(usize::MAX);
         let more = rows.len() > size;
         rows.truncate(size);
@@ -210,7 +210,7 @@ impl Api {
         let longest = self.config.max_check_interval;
         let write = self.store.write(move |tx| {
             async move {
-                let row = store::find(tx, &account, id).await?;
+                let row = claim::find(tx, &account, id).await?;
                 let before = row.ok_or_else(|| Error::UnknownDomain(id.to_string()))?;
                 let before = before.claim;
                 let aged = before.aged(now);
@@ -219,7 +219,7 @@ impl Api {
                 } else {
                     aged
                 };
-                store::replace(tx, &before, after, Lease::Keep, &author, now).await
+                claim::replace(tx, &before, after, Lease::Keep, &author, now).await
             }
             .boxed()
         });
@@ -243,7 +243,7 @@ impl Api {
         let (slug, entropy) = (self.config.slug.clone(), self.entropy.clone());
         let write = self.store.write(move |tx| {
             async move {
-                let row = store::find(tx, &account, id).await?;
+                let row = claim::find(tx, &account, id).await?;
                 let before = row.ok_or_else(|| Error::UnknownDomain(id.to_string()))?;
                 let before = before.claim;
                 if etag != before.etag() {
@@ -253,7 +253,7 @@ impl Api {
                 let challenge = before.challenge.next(&slug, &*entropy, now);
                 let after = before.renewed(challenge, now);
                 let after = after.ok_or(Error::RenewVerified)?;
-                store::replace(tx, &before, after, Lease::Revoke, &author, now).await
+                claim::replace(tx, &before, after, Lease::Revoke, &author, now).await
             }
             .boxed()
         });

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use crate::error::Error;
-use crate::store;
+use crate::store::claim;
 
 #[tonic::async_trait]
 impl StatusService for Api {
@@ -17,7 +17,7 @@ impl StatusService for Api {
         &self,
         _: Request<pb::GetStatusRequest>,
     ) -> Result<Response<pb::GetStatusResponse>, Status> {
-        let work = store::work(self.store.reader(), self.clock.now()).await;
+        let work = claim::work(self.store.reader(), self.clock.now()).await;
         let (pending, oldest) = work.map_err(|error| Failure::from(Error::from(error)))?;
         Ok(Response::new(pb::GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -3,12 +3,12 @@
 use futures::future::BoxFuture;
 use rollcall_rpc::pb::common::v1::ActorKind;
 use rollcall_store::Error;
-use rollcall_store::feed::{Change, Op, PAGE, Rows};
+use rollcall_store::feed::{Change, Op, Rows};
 use rollcall_types::{AccountId, DomainId};
-use sea_orm::ConnectionTrait;
 use sea_orm::DatabaseConnection;
 
-use super::{COLUMNS, KIND, read, record, statement};
+use super::{KIND, claim};
+use crate::claim::Claim;
 
 /// The rows of `domains`, in order of account and id.
 #[derive(Debug)]
@@ -27,47 +27,30 @@ impl Rows for Snapshot {
             if kind != KIND {
                 return Ok(Vec::new());
             }
-            let (after_account, after_id) = parse(key)?;
-            let mut values = vec![
-                position.into(),
-                after_account.into(),
-                after_id.map(DomainId::to_uuid).unwrap_or_default().into(),
-                PAGE.into(),
-            ];
-            let mut only = "";
-            if let Some(account) = account {
-                only = "AND account_id = $5 ";
-                values.push(account.as_str().into());
-            }
-            let sql = format!(
-                "SELECT {COLUMNS} FROM domains WHERE change_seq <= $1 \
-                 AND (account_id, domain_id) > ($2, $3) {only}\
-                 ORDER BY account_id, domain_id LIMIT $4"
-            );
-            let rows = db.query_all_raw(statement(db, &sql, values)).await?;
-            rows.iter()
-                .map(|row| {
-                    let claim = read(row)?.claim;
-                    let key = format!("{} {}", claim.account, claim.id);
-                    let change = Change {
-                        position: None,
-                        account: claim.account.clone(),
-                        kind: KIND,
-                        resource: claim.id.to_string(),
-                        op: Op::Upserted,
-                        version: claim.version,
-                        time: claim.updated,
-                        actor: (ActorKind::System.into(), String::new()),
-                        request: None,
-                        changed_paths: String::new(),
-                        before: String::new(),
-                        after: record(&claim)?,
-                    };
-                    Ok((key, change))
-                })
-                .collect()
+            let claims = claim::snapshot(db, account, parse(key)?, position).await?;
+            claims.iter().map(row).collect()
         })
     }
+}
+
+/// A claim with its key.
+fn row(claim: &Claim) -> Result<(String, Change), Error> {
+    let key = format!("{} {}", claim.account, claim.id);
+    let change = Change {
+        position: None,
+        account: claim.account.clone(),
+        kind: KIND,
+        resource: claim.id.to_string(),
+        op: Op::Upserted,
+        version: claim.version,
+        time: claim.updated,
+        actor: (ActorKind::System.into(), String::new()),
+        request: None,
+        changed_paths: String::new(),
+        before: String::new(),
+        after: claim::record(claim)?,
+    };
+    Ok((key, change))
 }
 
 /// The account and the id of a key; before everything for the empty one.

@@ -6,48 +6,84 @@
 
 use rollcall_store::feed;
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
+use sea_orm_migration::schema::{
+    big_integer, text, timestamp_with_time_zone_null as time_null, uuid,
+};
 
 /// See the module.
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// The same text for SQLite and PostgreSQL, but for the type of ids.
-const STATEMENTS: [&str; 5] = [
-    "CREATE TABLE domains (
-        account_id TEXT NOT NULL,
-        domain_id {uuid} NOT NULL,
-        name TEXT NOT NULL,
-        state TEXT NOT NULL,
-        version BIGINT NOT NULL,
-        change_seq BIGINT NOT NULL,
-        next_check_at TEXT,
-        fence BIGINT NOT NULL,
-        lease_until TEXT,
-        record TEXT NOT NULL,
-        PRIMARY KEY (account_id, domain_id))",
-    "CREATE UNIQUE INDEX domains_name ON domains (account_id, name)",
-    "CREATE INDEX domains_due ON domains (next_check_at) WHERE next_check_at IS NOT NULL",
-    "CREATE TABLE held_names (
-        name TEXT NOT NULL PRIMARY KEY,
-        account_id TEXT NOT NULL,
-        domain_id {uuid} NOT NULL,
-        FOREIGN KEY (account_id, domain_id) REFERENCES domains (account_id, domain_id))",
-    "CREATE UNIQUE INDEX held_names_domain ON held_names (account_id, domain_id)",
-];
-
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let uuid = match manager.get_database_backend() {
-            DbBackend::Postgres => "UUID",
-            _ => "BLOB",
-        };
-        for statement in STATEMENTS {
-            let statement = statement.replace("{uuid}", uuid);
-            let connection = manager.get_connection();
-            connection.execute_unprepared(&statement).await?;
+        manager.create_table(domains()).await?;
+        for index in [domains_name(), domains_due()] {
+            manager.create_index(index).await?;
         }
+        manager.create_table(held_names()).await?;
+        manager.create_index(held_names_domain()).await?;
         feed::create_table(manager).await
     }
+}
+
+fn domains() -> TableCreateStatement {
+    Table::create()
+        .table("domains")
+        .col(text("account_id"))
+        .col(uuid("domain_id"))
+        .col(text("name"))
+        .col(text("state"))
+        .col(big_integer("version"))
+        .col(big_integer("change_seq"))
+        .col(time_null("next_check_at"))
+        .col(big_integer("fence"))
+        .col(time_null("lease_until"))
+        .col(text("record"))
+        .primary_key(Index::create().col("account_id").col("domain_id"))
+        .take()
+}
+
+fn domains_name() -> IndexCreateStatement {
+    Index::create()
+        .name("domains_name")
+        .table("domains")
+        .col("account_id")
+        .col("name")
+        .unique()
+        .take()
+}
+
+fn domains_due() -> IndexCreateStatement {
+    Index::create()
+        .name("domains_due")
+        .table("domains")
+        .col("next_check_at")
+        .and_where(Expr::col("next_check_at").is_not_null())
+        .take()
+}
+
+fn held_names() -> TableCreateStatement {
+    let domain = ("account_id", "domain_id");
+    Table::create()
+        .table("held_names")
+        .col(text("name").primary_key())
+        .col(text(domain.0))
+        .col(uuid(domain.1))
+        .foreign_key(
+            ForeignKey::create()
+                .from("held_names", domain)
+                .to("domains", domain),
+        )
+        .take()
+}
+
+fn held_names_domain() -> IndexCreateStatement {
+    Index::create()
+        .name("held_names_domain")
+        .table("held_names")
+        .col("account_id")
+        .col("domain_id")
+        .unique()
+        .take()
 }
