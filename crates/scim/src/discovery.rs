@@ -123,6 +123,9 @@ fn attribute_json(attribute: &Attribute) -> Value {
 }
 
 #[cfg(test)]
+mod published;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

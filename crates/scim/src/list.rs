@@ -136,6 +136,8 @@ impl ListResponse {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::ErrorKind;
 
@@ -167,11 +169,115 @@ mod tests {
 
     #[test] // rule: S-7644-3.4.2.4-03
     fn what_is_no_integer_is_refused() {
-        for bad in ["", "x", "1.0", "1e3", " 1", "+1", "-", "１"] {
+        for bad in [
+            "", " ", "x", "1.0", "1e3", " 1", "1 ", "+1", "-", "--1", "+-1", "-+1", "1-", "0x10",
+            "1_000", "1,000", "null", "NaN", "∞", "１", "١", "\u{0}1",
+        ] {
             for name in ["startIndex", "count"] {
                 let error = ListQuery::parse([(name, bad)]).unwrap_err();
                 assert_eq!(error.kind, ErrorKind::InvalidValue, "{name}={bad}");
+                assert!(error.detail.starts_with(name), "{name}: {}", error.detail);
+                assert!(
+                    error.detail.ends_with("; send an integer"),
+                    "{}",
+                    error.detail
+                );
             }
+        }
+    }
+
+    #[test]
+    fn each_parameter_stands_alone_and_is_sent_once() {
+        let standard = ListQuery::default();
+        for (pairs, expected) in [
+            (&[("startIndex", "7")][..], (7, standard.count)),
+            (&[("count", "7")][..], (standard.start_index, 7)),
+            (&[("STARTINDEX", "7"), ("Count", "8")][..], (7, 8)),
+            (&[("count", "8"), ("startIndex", "7")][..], (7, 8)),
+            (&[("start_index", "x"), ("limit", "x")][..], (1, 100)),
+        ] {
+            let query = parse(pairs).unwrap();
+            assert_eq!((query.start_index, query.count), expected, "{pairs:?}");
+        }
+        for twice in [
+            &[("startIndex", "1"), ("startIndex", "1")][..],
+            &[("count", "1"), ("COUNT", "1")][..],
+            &[("filter", "title pr"), ("filter", "title pr")][..],
+        ] {
+            let error = parse(twice).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidValue, "{twice:?}");
+        }
+    }
+
+    proptest! {
+        // rule: S-7644-3.4.2.4-01 (part), S-7644-3.4.2.4-02 (part)
+        #[test]
+        fn any_integer_counts_as_the_nearest_that_is_in_bounds(
+            start_index in any::<i128>(),
+            count in prop_oneof![-300_i128..300, any::<i128>()],
+            zeros in 0_usize..4,
+        ) {
+            let zeroed = |number: i128| {
+                let sign = if number < 0 { "-" } else { "" };
+                format!("{sign}{}{}", "0".repeat(zeros), number.unsigned_abs())
+            };
+            let (start, most) = (zeroed(start_index), zeroed(count));
+
+            let query = ListQuery::parse([
+                ("startIndex", start.as_str()),
+                ("count", most.as_str()),
+            ]).unwrap();
+
+            let furthest = i128::from(i64::MAX);
+            prop_assert_eq!(i128::from(query.start_index), start_index.clamp(1, furthest));
+            prop_assert_eq!(i128::from(query.count), count.clamp(0, 200));
+        }
+
+        // rule: S-7644-3.4.2.4-03 (part)
+        #[test]
+        fn any_text_is_an_integer_or_refused(text in "[-+0-9 .xe]{0,24}|\\PC{0,8}") {
+            let digits = text.strip_prefix('-').unwrap_or(&text);
+            let is_integer = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+            for name in ["startIndex", "count"] {
+                match ListQuery::parse([(name, text.as_str())]) {
+                    Ok(_) => prop_assert!(is_integer, "{:?}", text),
+                    Err(error) => {
+                        prop_assert!(!is_integer, "{:?}", text);
+                        prop_assert_eq!(error.kind, ErrorKind::InvalidValue);
+                    }
+                }
+            }
+        }
+
+        // rule: S-7644-3.4.2-01 (part), S-7644-3.4.2.4-01 (part)
+        #[test]
+        fn a_page_tells_its_place_its_size_and_the_whole_also_beyond_the_end(
+            total_results in any::<u64>(),
+            start_index in 1_u64..,
+            length in 0_usize..=200,
+        ) {
+            let resources: Vec<Value> = (0..length).map(|id| json!({"id": id})).collect();
+
+            let page = ListResponse { total_results, start_index, resources: resources.clone() };
+
+            prop_assert_eq!(page.to_json(), json!({
+                "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+                "totalResults": total_results,
+                "startIndex": start_index,
+                "itemsPerPage": length,
+                "Resources": resources,
+            }));
+        }
+    }
+
+    #[test]
+    fn a_short_collection_is_one_page() {
+        for length in [0, 1, 3, 201] {
+            let resources = vec![json!({"id": "a"}); length];
+            let page = ListResponse::whole(resources).to_json();
+            let numbers = ["totalResults", "startIndex", "itemsPerPage"];
+            let numbers = numbers.map(|key| page[key].as_u64().unwrap());
+            assert_eq!(numbers, [length as u64, 1, length as u64]);
         }
     }
 
