@@ -66,9 +66,6 @@ pub enum Error {
     /// The storage failed.
     #[error(transparent)]
     Internal(#[from] rollcall_store::Error),
-    /// A value could not be written as JSON.
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
 }
 
 impl Error {
@@ -131,7 +128,7 @@ impl From<Error> for Status {
                 tracing::warn!(cause, "a write was not done");
                 Failure::try_again("nothing was written: repeat the call")
             }
-            error @ (Error::Internal(_) | Error::Json(_)) => Failure::internal(&error),
+            error @ Error::Internal(_) => Failure::internal(&error),
         };
         failure.into()
     }

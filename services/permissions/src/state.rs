@@ -58,10 +58,10 @@ impl State {
                 .sets
                 .insert(set.id, set.content.into());
         }
-        for (account, connection) in input::connections(db).await? {
+        for (account, connection) in store::connection::all(db).await? {
             state.account(&account).management.installed = Some(connection);
         }
-        for (account, id, user) in input::users(db).await? {
+        for (account, id, user) in store::user::all(db).await? {
             state.account(&account).users.insert(id, user);
         }
         state.keys = keys(&store::catalogue::load(db).await?.groups);
@@ -181,7 +181,7 @@ impl From<Content> for Set {
 /// How far the tables are. Provisioning's place is read first: what is read after it holds at
 /// least as much.
 pub(crate) async fn place(db: &impl ConnectionTrait) -> Result<Place, Error> {
-    let applied = input::applied(db).await?;
+    let applied = store::applied::load(db, input::SOURCE).await?;
     let through = rollcall_store::follow::load(db, input::SOURCE)
         .await?
         .through;

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use super::{Context, account, open, wait_until};
 use crate::error::Error;
 use crate::management::Switch;
-use crate::store::{input, management};
+use crate::store::{connection, management};
 
 /// How long to wait for provisioning's feed when the call has no deadline.
 const WAIT: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ impl pb::management_service_server::ManagementService for Management {
         let account = account(&extensions, &message.account_id)?;
         let db = self.0.store.reader();
         let switch = management::find(db, &account).await.map_err(Error::from)?;
-        let installed = input::connection(db, &account).await.map_err(Error::from)?;
+        let installed = connection::find(db, &account).await.map_err(Error::from)?;
         let management = Some(to_proto(&account, switch, installed.map(|found| found.id)));
         Ok(Response::new(pb::GetManagementResponse { management }))
     }
@@ -99,7 +99,7 @@ impl Management {
         let mut wake = self.0.store.wake();
         loop {
             wake.mark_unchanged();
-            let seen = input::connection(self.0.store.reader(), account).await?;
+            let seen = connection::find(self.0.store.reader(), account).await?;
             if seen.is_some_and(|seen| seen.id == connection && seen.version >= version) {
                 return Ok(());
             }

@@ -73,17 +73,21 @@ impl pb::permission_set_service_server::PermissionSetService for PermissionSets 
         let (message, _, extensions) = open(&self.0, request);
         let account = account(&extensions, &message.account_id)?;
         let list = format!("{account} permission sets");
-        let mut page = Page::parse(message.page_size, &message.page_token, &list).map_err(
-            |error| match error {
-                PageError::Size => Error::field("page_size", "must not be negative"),
-                PageError::Token => Error::PageToken,
-            },
-        )?;
+        let page =
+            Page::parse(message.page_size, &message.page_token, &list).map_err(
+                |error| match error {
+                    PageError::Size => Error::field("page_size", "must not be negative"),
+                    PageError::Token => Error::PageToken,
+                },
+            )?;
+        let after = match page.after.as_str() {
+            "" => None,
+            text => Some(PermissionSetId::parse(text).map_err(|_| Error::PageToken)?),
+        };
         // One more than asked for tells whether there is a next page.
-        let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-        page.size += 1;
-        let found = sets::list(self.0.store.reader(), &account, &page).await;
+        let found = sets::list(self.0.store.reader(), &account, after, page.size + 1).await;
         let mut found = found.map_err(Error::from)?;
+        let size = usize::try_from(page.size).unwrap_or(usize::MAX);
         let more = found.len() > size;
         found.truncate(size);
         let newest = found.last().filter(|_| more);

@@ -3,23 +3,55 @@
 use rollcall_store::feed::{NewChange, append};
 use rollcall_store::{Error as StoreError, Tx};
 use rollcall_types::{AccountId, ConnectionId, Timestamp};
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
 
 use super::change::{Kind, Origin};
-use super::{account, id, number, sql};
 use crate::error::Error;
 use crate::management::Switch;
 
-const COLUMNS: &str = "account_id, connection_id, enabled, enable_time, version";
+#[expect(
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "what sea-orm generates"
+)]
+mod row {
+    use sea_orm::entity::prelude::*;
 
-fn read(row: &QueryResult) -> Result<Switch, StoreError> {
-    let enable_time: Option<String> = row.try_get("", "enable_time")?;
-    Ok(Switch {
-        connection: id(row, "connection_id")?,
-        enabled: number(row, "enabled")? == 1,
-        enable_time: enable_time.as_deref().and_then(Timestamp::parse),
-        version: number(row, "version")?,
-    })
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "managements")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub account_id: String,
+        pub connection_id: Uuid,
+        pub enabled: bool,
+        pub enable_time: Option<DateTimeUtc>,
+        pub version: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use row::{ActiveModel, Column, Entity, Model};
+
+fn read(row: &Model) -> Switch {
+    Switch {
+        connection: ConnectionId::from_uuid(row.connection_id),
+        enabled: row.enabled,
+        enable_time: row.enable_time.map(Timestamp::new),
+        version: row.version,
+    }
+}
+
+fn write(account: &AccountId, switch: &Switch) -> ActiveModel {
+    ActiveModel {
+        account_id: Set(account.to_string()),
+        connection_id: Set(switch.connection.to_uuid()),
+        enabled: Set(switch.enabled),
+        enable_time: Set(switch.enable_time.map(Timestamp::to_chrono)),
+        version: Set(switch.version),
+    }
 }
 
 /// The account's switch, if it was ever set.
@@ -30,16 +62,8 @@ pub(crate) async fn find(
     db: &impl ConnectionTrait,
     account: &AccountId,
 ) -> Result<Option<Switch>, StoreError> {
-    let statement = sql(
-        db,
-        &format!("SELECT {COLUMNS} FROM managements WHERE account_id = $1"),
-        [account.as_str().into()],
-    );
-    db.query_one_raw(statement)
-        .await?
-        .as_ref()
-        .map(read)
-        .transpose()
+    let row = Entity::find_by_id(account.as_str()).one(db).await?;
+    Ok(row.as_ref().map(read))
 }
 
 /// Every switch, for memory.
@@ -47,10 +71,9 @@ pub(crate) async fn find(
 /// # Errors
 /// What the database says.
 pub(crate) async fn all(db: &impl ConnectionTrait) -> Result<Vec<(AccountId, Switch)>, StoreError> {
-    let statement = sql(db, &format!("SELECT {COLUMNS} FROM managements"), []);
-    let rows = db.query_all_raw(statement).await?;
+    let rows = Entity::find().all(db).await?;
     rows.iter()
-        .map(|row| Ok((account(row)?, read(row)?)))
+        .map(|row| Ok((super::account(&row.account_id)?, read(row))))
         .collect()
 }
 
@@ -69,36 +92,30 @@ pub(crate) async fn turn(
     let Some(after) = Switch::turn(before.as_ref(), connection, enabled, origin.time) else {
         return Ok((before, None));
     };
-    let statement = sql(
-        tx,
-        &format!(
-            "INSERT INTO managements ({COLUMNS}) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (account_id) DO UPDATE SET connection_id = excluded.connection_id, \
-             enabled = excluded.enabled, enable_time = excluded.enable_time, \
-             version = excluded.version"
-        ),
-        [
-            account.as_str().into(),
-            after.connection.to_string().into(),
-            i64::from(after.enabled).into(),
-            after.enable_time.map(Timestamp::to_rfc3339_micros).into(),
-            after.version.into(),
-        ],
-    );
-    tx.execute_raw(statement).await?;
-    let old = before
-        .as_ref()
-        .map(serde_json::to_string)
-        .transpose()?
-        .unwrap_or_default();
-    let new = serde_json::to_string(&after)?;
+    save(tx, account, &after).await?;
+    let before = before.as_ref().map(super::to_json).transpose()?;
     let change = NewChange {
         version: after.version,
         changed_paths: "enabled",
-        before: &old,
-        after: &new,
+        before: &before.unwrap_or_default(),
+        after: &super::to_json(&after)?,
         ..origin.change(account, Kind::Management, account.as_str())
     };
     let position = append(tx, change).await?;
     Ok((Some(after), Some(position)))
+}
+
+async fn save(tx: &Tx, account: &AccountId, switch: &Switch) -> Result<(), StoreError> {
+    let mut conflict = OnConflict::column(Column::AccountId);
+    conflict.update_columns([
+        Column::ConnectionId,
+        Column::Enabled,
+        Column::EnableTime,
+        Column::Version,
+    ]);
+    Entity::insert(write(account, switch))
+        .on_conflict(conflict)
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
 }

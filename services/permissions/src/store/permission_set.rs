@@ -1,37 +1,88 @@
 //! Permission sets.
 
-use std::collections::HashMap;
-
 use rollcall_store::feed::{NewChange, Op, append};
-use rollcall_store::page::Page;
 use rollcall_store::{Error as StoreError, Tx};
-use rollcall_types::{AccountId, PermissionSetId};
-use sea_orm::{ConnectionTrait, QueryResult};
+use rollcall_types::{AccountId, PermissionSetId, Timestamp};
+use sea_orm::prelude::{Expr, Uuid};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Select,
+};
 
 use super::change::{Kind, Origin};
-use super::{account, catalogue, id, number, sql, text, time};
+use super::{catalogue, from_json, to_json};
+use crate::catalogue::Catalogue;
 use crate::error::Error;
 use crate::etag;
 use crate::permission_set::{Content, PermissionSet, Update};
 
-const COLUMNS: &str = "account_id, permission_set_id, name, description, permission_keys, \
-                       version, create_time, update_time";
+#[expect(
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "what sea-orm generates"
+)]
+mod row {
+    use sea_orm::entity::prelude::*;
 
-fn read(row: &QueryResult) -> Result<PermissionSet, StoreError> {
-    let keys = text(row, "permission_keys")?;
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "permission_sets")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub account_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub permission_set_id: Uuid,
+        pub name: String,
+        pub description: String,
+        pub permission_keys: String,
+        pub version: i64,
+        pub create_time: DateTimeUtc,
+        pub update_time: DateTimeUtc,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use row::{ActiveModel, Column, Entity, Model};
+
+fn read(row: Model) -> Result<PermissionSet, StoreError> {
     Ok(PermissionSet {
-        account: account(row)?,
-        id: id(row, "permission_set_id")?,
+        account: super::account(&row.account_id)?,
+        id: PermissionSetId::from_uuid(row.permission_set_id),
         content: Content {
-            name: text(row, "name")?,
-            description: text(row, "description")?,
-            permission_keys: serde_json::from_str(&keys)
-                .map_err(|_| StoreError::Corrupt("permission keys"))?,
+            name: row.name,
+            description: row.description,
+            permission_keys: keys(&row.permission_keys)?,
         },
-        version: number(row, "version")?,
-        create_time: time(row, "create_time")?,
-        update_time: time(row, "update_time")?,
+        version: row.version,
+        create_time: Timestamp::new(row.create_time),
+        update_time: Timestamp::new(row.update_time),
     })
+}
+
+fn write(set: &PermissionSet) -> Result<ActiveModel, StoreError> {
+    Ok(ActiveModel {
+        account_id: Set(set.account.to_string()),
+        permission_set_id: Set(set.id.to_uuid()),
+        name: Set(set.content.name.clone()),
+        description: Set(set.content.description.clone()),
+        permission_keys: Set(to_json(&set.content.permission_keys)?),
+        version: Set(set.version),
+        create_time: Set(set.create_time.to_chrono()),
+        update_time: Set(set.update_time.to_chrono()),
+    })
+}
+
+fn keys(json: &str) -> Result<Vec<String>, StoreError> {
+    from_json(json, "permission keys")
+}
+
+fn key(account: &AccountId, id: PermissionSetId) -> (String, Uuid) {
+    (account.to_string(), id.to_uuid())
+}
+
+fn of(account: &AccountId) -> Select<Entity> {
+    Entity::find().filter(Column::AccountId.eq(account.as_str()))
 }
 
 /// Finds a set of the account.
@@ -43,18 +94,8 @@ pub(crate) async fn find(
     account: &AccountId,
     id: PermissionSetId,
 ) -> Result<Option<PermissionSet>, StoreError> {
-    let statement = sql(
-        db,
-        &format!(
-            "SELECT {COLUMNS} FROM permission_sets WHERE account_id = $1 AND permission_set_id = $2"
-        ),
-        [account.as_str().into(), id.to_string().into()],
-    );
-    db.query_one_raw(statement)
-        .await?
-        .as_ref()
-        .map(read)
-        .transpose()
+    let row = Entity::find_by_id(key(account, id)).one(db).await?;
+    row.map(read).transpose()
 }
 
 /// The id of the set with exactly that name, as text; empty if there is none.
@@ -66,45 +107,37 @@ pub(crate) async fn holder(
     account: &AccountId,
     name: &str,
 ) -> Result<String, StoreError> {
-    let statement = sql(
-        db,
-        "SELECT permission_set_id FROM permission_sets WHERE account_id = $1 AND name = $2",
-        [account.as_str().into(), name.into()],
-    );
-    let row = db.query_one_raw(statement).await?;
-    Ok(row
-        .map(|row| text(&row, "permission_set_id"))
-        .transpose()?
+    let holder: Option<Uuid> = of(account)
+        .filter(Column::Name.eq(name))
+        .select_only()
+        .column(Column::PermissionSetId)
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(holder
+        .map(|id| PermissionSetId::from_uuid(id).to_string())
         .unwrap_or_default())
 }
 
-/// One page of the account's sets, in order of their creation.
+/// The account's sets after the id `after`, in order of their creation.
 ///
 /// # Errors
 /// What the database says.
 pub(crate) async fn list(
     db: &impl ConnectionTrait,
     account: &AccountId,
-    page: &Page,
+    after: Option<PermissionSetId>,
+    limit: u64,
 ) -> Result<Vec<PermissionSet>, StoreError> {
-    let statement = sql(
-        db,
-        &format!(
-            "SELECT {COLUMNS} FROM permission_sets \
-             WHERE account_id = $1 AND permission_set_id > $2 \
-             ORDER BY permission_set_id LIMIT $3"
-        ),
-        [
-            account.as_str().into(),
-            page.after.as_str().into(),
-            i64::try_from(page.size).unwrap_or(i64::MAX).into(),
-        ],
-    );
-    db.query_all_raw(statement)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    let rows = page(account, after).limit(limit).all(db).await?;
+    rows.into_iter().map(read).collect()
+}
+
+fn page(account: &AccountId, after: Option<PermissionSetId>) -> Select<Entity> {
+    let after = after.map(PermissionSetId::to_uuid).unwrap_or_default();
+    of(account)
+        .filter(Column::PermissionSetId.gt(after))
+        .order_by_asc(Column::PermissionSetId)
 }
 
 /// Every set of every account, for memory.
@@ -112,12 +145,32 @@ pub(crate) async fn list(
 /// # Errors
 /// What the database says.
 pub(crate) async fn all(db: &impl ConnectionTrait) -> Result<Vec<PermissionSet>, StoreError> {
-    let statement = sql(db, &format!("SELECT {COLUMNS} FROM permission_sets"), []);
-    db.query_all_raw(statement)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    let rows = Entity::find().all(db).await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Up to `limit` sets that hold one of `wanted`: the id of each, and the first such key.
+///
+/// Reads every set of every account: it is asked rarely, and the product waits for it.
+pub(super) async fn holding(
+    tx: &Tx,
+    wanted: &[&str],
+    limit: usize,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let rows: Vec<(Uuid, String)> = Entity::find()
+        .select_only()
+        .columns([Column::PermissionSetId, Column::PermissionKeys])
+        .order_by_asc(Column::AccountId)
+        .order_by_asc(Column::PermissionSetId)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let holds = |(id, held): (Uuid, String)| {
+        let id = PermissionSetId::from_uuid(id).to_string();
+        let held = keys(&held).map(|held| held.into_iter().find(|key| wanted.contains(&&**key)));
+        held.map(|key| key.map(|key| (id, key))).transpose()
+    };
+    rows.into_iter().filter_map(holds).take(limit).collect()
 }
 
 /// Creates a set; returns it and the position of the change.
@@ -134,15 +187,7 @@ pub(crate) async fn create(
 ) -> Result<(PermissionSet, i64), Error> {
     content.check(None, &catalogue::load(tx).await?, "permission_set")?;
     refuse_id_as_name(tx, account, id, &content.name, "permission_set").await?;
-    let counted = sql(
-        tx,
-        "SELECT COUNT(*) AS count FROM permission_sets WHERE account_id = $1",
-        [account.as_str().into()],
-    );
-    let count = tx
-        .query_one_raw(counted)
-        .await?
-        .map_or(Ok(0), |row| number(&row, "count"))?;
+    let count = of(account).count(tx).await?;
     if usize::try_from(count).unwrap_or(usize::MAX) >= limit {
         return Err(Error::LimitReached { limit });
     }
@@ -154,21 +199,8 @@ pub(crate) async fn create(
         create_time: origin.time,
         update_time: origin.time,
     };
-    let statement = sql(
-        tx,
-        &format!("INSERT INTO permission_sets ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"),
-        [
-            account.as_str().into(),
-            id.to_string().into(),
-            set.content.name.as_str().into(),
-            set.content.description.as_str().into(),
-            serde_json::to_string(&set.content.permission_keys)?.into(),
-            set.version.into(),
-            set.create_time.to_rfc3339_micros().into(),
-            set.update_time.to_rfc3339_micros().into(),
-        ],
-    );
-    tx.execute_raw(statement)
+    Entity::insert(write(&set)?)
+        .exec_without_returning(tx)
         .await
         .map_err(|error| name_taken(error.into(), &set.content))?;
     let position = note(tx, origin, &set, None).await?;
@@ -187,77 +219,72 @@ pub(crate) async fn update(
     updates: &[Update],
 ) -> Result<(Vec<PermissionSet>, Option<i64>), Error> {
     let known = catalogue::load(tx).await?;
-    let mut before = HashMap::new();
-    let mut sets = Vec::with_capacity(updates.len());
+    let mut pairs = Vec::with_capacity(updates.len());
     for (at, update) in updates.iter().enumerate() {
         let field = format!("updates[{at}].permission_set");
-        let set = require(tx, account, update.id).await?;
-        etag::check(&update.etag, set.version)?;
-        let content = update.apply(&set.content);
-        content.check(Some(&set.content), &known, &field)?;
-        if content.name != set.content.name {
-            refuse_id_as_name(tx, account, set.id, &content.name, &field).await?;
-        }
-        let after = if content == set.content {
-            set.clone()
-        } else {
-            PermissionSet {
-                content,
-                version: set.version + 1,
-                update_time: origin.time,
-                ..set.clone()
-            }
-        };
-        before.insert(set.id, set);
-        sets.push(after);
+        let before = require(tx, account, update.id).await?;
+        let after = updated(tx, origin, &before, update, &known, &field).await?;
+        pairs.push((before, after));
     }
-    // Names that are exchanged would meet half-way: each first gets one that no set can have,
-    // since a control character is refused in a name.
-    for set in &sets {
-        if before
-            .get(&set.id)
-            .is_some_and(|old| old.content.name != set.content.name)
-        {
-            let statement = sql(
-                tx,
-                "UPDATE permission_sets SET name = $3 \
-                 WHERE account_id = $1 AND permission_set_id = $2",
-                [
-                    account.as_str().into(),
-                    set.id.to_string().into(),
-                    format!("\u{1}{}", set.id).into(),
-                ],
-            );
-            tx.execute_raw(statement).await?;
-        }
-    }
+    free_names(tx, &pairs).await?;
     let mut position = None;
-    for set in &sets {
-        let old = before.get(&set.id).filter(|old| old.version != set.version);
-        if let Some(old) = old {
-            write(tx, set).await?;
-            position = Some(note(tx, origin, set, Some(&old.content)).await?);
+    for (before, after) in &pairs {
+        if after.version != before.version {
+            replace(tx, after).await?;
+            position = Some(note(tx, origin, after, Some(&before.content)).await?);
         }
     }
+    let sets = pairs.into_iter().map(|(_, after)| after).collect();
     Ok((sets, position))
 }
 
-async fn write(tx: &Tx, set: &PermissionSet) -> Result<(), Error> {
-    let statement = sql(
-        tx,
-        "UPDATE permission_sets SET name = $3, description = $4, permission_keys = $5, \
-         version = $6, update_time = $7 WHERE account_id = $1 AND permission_set_id = $2",
-        [
-            set.account.as_str().into(),
-            set.id.to_string().into(),
-            set.content.name.as_str().into(),
-            set.content.description.as_str().into(),
-            serde_json::to_string(&set.content.permission_keys)?.into(),
-            set.version.into(),
-            set.update_time.to_rfc3339_micros().into(),
-        ],
-    );
-    tx.execute_raw(statement)
+/// The set as the update leaves it: with its version if that changes nothing.
+async fn updated(
+    tx: &Tx,
+    origin: &Origin,
+    before: &PermissionSet,
+    update: &Update,
+    known: &Catalogue,
+    field: &str,
+) -> Result<PermissionSet, Error> {
+    etag::check(&update.etag, before.version)?;
+    let content = update.apply(&before.content);
+    content.check(Some(&before.content), known, field)?;
+    if content.name != before.content.name {
+        refuse_id_as_name(tx, &before.account, before.id, &content.name, field).await?;
+    }
+    if content == before.content {
+        return Ok(before.clone());
+    }
+    Ok(PermissionSet {
+        content,
+        version: before.version + 1,
+        update_time: origin.time,
+        ..before.clone()
+    })
+}
+
+/// Names that are exchanged would meet half-way: each set that is renamed first gets a name that
+/// no set can have, since a control character is refused in a name.
+async fn free_names(tx: &Tx, pairs: &[(PermissionSet, PermissionSet)]) -> Result<(), StoreError> {
+    let renamed = |(before, after): &&(PermissionSet, PermissionSet)| {
+        before.content.name != after.content.name
+    };
+    for (set, _) in pairs.iter().filter(renamed) {
+        let free = Expr::val(format!("\u{1}{}", set.id));
+        Entity::update_many()
+            .col_expr(Column::Name, free)
+            .filter(Column::AccountId.eq(set.account.as_str()))
+            .filter(Column::PermissionSetId.eq(set.id.to_uuid()))
+            .exec(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn replace(tx: &Tx, set: &PermissionSet) -> Result<(), Error> {
+    Entity::update(write(set)?)
+        .exec_without_returning(tx)
         .await
         .map_err(|error| name_taken(error.into(), &set.content))?;
     Ok(())
@@ -276,18 +303,12 @@ pub(crate) async fn delete(
 ) -> Result<i64, Error> {
     let set = require(tx, account, id).await?;
     etag::check(expected, set.version)?;
-    let statement = sql(
-        tx,
-        "DELETE FROM permission_sets WHERE account_id = $1 AND permission_set_id = $2",
-        [account.as_str().into(), id.to_string().into()],
-    );
-    tx.execute_raw(statement).await?;
-    let before = serde_json::to_string(&set.content)?;
+    Entity::delete_by_id(key(account, id)).exec(tx).await?;
     let id = id.to_string();
     let change = NewChange {
         op: Op::Deleted,
         version: set.version + 1,
-        before: &before,
+        before: &to_json(&set.content)?,
         ..origin.change(account, Kind::PermissionSet, &id)
     };
     Ok(append(tx, change).await?)
@@ -336,17 +357,13 @@ async fn note(
         Some(before) => set.content.changed_paths(before),
         None => "name description permission_keys".to_owned(),
     };
-    let before = before
-        .map(serde_json::to_string)
-        .transpose()?
-        .unwrap_or_default();
-    let after = serde_json::to_string(&set.content)?;
+    let before = before.map(to_json).transpose()?;
     let id = set.id.to_string();
     let change = NewChange {
         version: set.version,
         changed_paths: &paths,
-        before: &before,
-        after: &after,
+        before: &before.unwrap_or_default(),
+        after: &to_json(&set.content)?,
         ..origin.change(&set.account, Kind::PermissionSet, &id)
     };
     Ok(append(tx, change).await?)

@@ -1,74 +1,112 @@
 //! The first schema: the catalogue, permission sets, the switch, and what is taken from
-//! provisioning's feed. Ids are text, so that their order is the same in both engines.
+//! provisioning's feed: projections with the generation that last mentioned each row, and how far
+//! the feed is applied.
 
+use rollcall_store::{feed, follow};
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::{
+    big_integer, boolean, integer, text, text_null, timestamp_with_time_zone as time,
+    timestamp_with_time_zone_null as time_null, uuid, uuid_null,
+};
 
+/// See the module.
+#[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-impl MigrationName for Migration {
-    fn name(&self) -> &'static str {
-        "m20261124_000001_permissions"
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in [
+            catalogue(),
+            permission_sets(),
+            managements(),
+            followed_connections(),
+            followed_users(),
+            applied_positions(),
+        ] {
+            manager.create_table(table).await?;
+        }
+        manager.create_index(permission_sets_name()).await?;
+        feed::create_table(manager).await?;
+        follow::create_table(manager).await
     }
 }
 
-const TABLES: [&str; 6] = [
-    "CREATE TABLE catalogue (
-        id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
-        version BIGINT NOT NULL,
-        groups_json TEXT NOT NULL
-    )",
-    "CREATE TABLE permission_sets (
-        account_id TEXT NOT NULL,
-        permission_set_id TEXT NOT NULL,
-        name TEXT NOT NULL,
-        description TEXT NOT NULL,
-        permission_keys TEXT NOT NULL,
-        version BIGINT NOT NULL,
-        create_time TEXT NOT NULL,
-        update_time TEXT NOT NULL,
-        PRIMARY KEY (account_id, permission_set_id),
-        UNIQUE (account_id, name)
-    )",
-    "CREATE TABLE managements (
-        account_id TEXT NOT NULL PRIMARY KEY,
-        connection_id TEXT NOT NULL,
-        enabled BIGINT NOT NULL,
-        enable_time TEXT,
-        version BIGINT NOT NULL
-    )",
-    // What follows is taken from provisioning: projections with the generation that last
-    // mentioned each row, and how far the feed is applied.
-    "CREATE TABLE followed_connections (
-        account_id TEXT NOT NULL PRIMARY KEY,
-        connection_id TEXT NOT NULL,
-        version BIGINT NOT NULL,
-        generation BIGINT NOT NULL
-    )",
-    "CREATE TABLE followed_users (
-        account_id TEXT NOT NULL,
-        user_id TEXT NOT NULL,
-        access BIGINT NOT NULL,
-        connection_id TEXT,
-        roles TEXT,
-        version BIGINT NOT NULL,
-        generation BIGINT NOT NULL,
-        PRIMARY KEY (account_id, user_id)
-    )",
-    "CREATE TABLE applied_positions (
-        source TEXT NOT NULL PRIMARY KEY,
-        epoch TEXT,
-        position BIGINT NOT NULL,
-        complete BIGINT NOT NULL
-    )",
-];
+fn catalogue() -> TableCreateStatement {
+    Table::create()
+        .table("catalogue")
+        .col(big_integer("id").primary_key().check(Expr::col("id").eq(1)))
+        .col(big_integer("version"))
+        .col(text("groups_json"))
+        .take()
+}
 
-#[sea_orm_migration::async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in TABLES {
-            manager.get_connection().execute_unprepared(table).await?;
-        }
-        rollcall_store::feed::create_table(manager).await?;
-        rollcall_store::follow::create_table(manager).await
-    }
+fn permission_sets() -> TableCreateStatement {
+    Table::create()
+        .table("permission_sets")
+        .col(text("account_id"))
+        .col(uuid("permission_set_id"))
+        .col(text("name"))
+        .col(text("description"))
+        .col(text("permission_keys"))
+        .col(big_integer("version"))
+        .col(time("create_time"))
+        .col(time("update_time"))
+        .primary_key(Index::create().col("account_id").col("permission_set_id"))
+        .take()
+}
+
+fn permission_sets_name() -> IndexCreateStatement {
+    Index::create()
+        .name("permission_sets_name")
+        .table("permission_sets")
+        .col("account_id")
+        .col("name")
+        .unique()
+        .take()
+}
+
+fn managements() -> TableCreateStatement {
+    Table::create()
+        .table("managements")
+        .col(text("account_id").primary_key())
+        .col(uuid("connection_id"))
+        .col(boolean("enabled"))
+        .col(time_null("enable_time"))
+        .col(big_integer("version"))
+        .take()
+}
+
+fn followed_connections() -> TableCreateStatement {
+    Table::create()
+        .table("followed_connections")
+        .col(text("account_id").primary_key())
+        .col(uuid("connection_id"))
+        .col(big_integer("version"))
+        .col(big_integer("generation"))
+        .take()
+}
+
+fn followed_users() -> TableCreateStatement {
+    Table::create()
+        .table("followed_users")
+        .col(text("account_id"))
+        .col(uuid("user_id"))
+        .col(integer("access"))
+        .col(uuid_null("connection_id"))
+        .col(text_null("roles"))
+        .col(big_integer("version"))
+        .col(big_integer("generation"))
+        .primary_key(Index::create().col("account_id").col("user_id"))
+        .take()
+}
+
+fn applied_positions() -> TableCreateStatement {
+    Table::create()
+        .table("applied_positions")
+        .col(text("source").primary_key())
+        .col(text_null("epoch"))
+        .col(big_integer("position"))
+        .col(boolean("complete"))
+        .take()
 }
