@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rollcall_rpc::Backend;
+use rollcall_rpc::convert::time::from_proto;
 use rollcall_rpc::pb::permissions::v1 as permissions;
 use rollcall_rpc::pb::permissions::v1::catalogue_service_client::CatalogueServiceClient;
 use rollcall_rpc::pb::permissions::v1::management_service_client::ManagementServiceClient;
@@ -14,7 +15,7 @@ use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceCl
 use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionServiceClient;
 use rollcall_rpc::pb::verification::v1 as verification;
 use rollcall_rpc::pb::verification::v1::domain_service_client::DomainServiceClient;
-use rollcall_types::Credential;
+use rollcall_types::{Clock, Credential, SystemClock};
 use serde::Deserialize;
 
 use super::folder::Folder;
@@ -76,7 +77,7 @@ pub(super) async fn make(
     for account in demo.accounts {
         put_account(backend, &account).await?;
         let scim_token = connect(backend, folder, &account).await?;
-        create_sets(backend, &account).await?;
+        create_sets(backend, folder, &account).await?;
         prove(backend, &account, zone).await?;
         made.push(handshake::Account {
             id: account.id,
@@ -171,9 +172,14 @@ async fn connect(backend: &Backend, folder: &Folder, account: &Account) -> Resul
     };
     let tokens = client.list_tokens(list).await?.into_inner().tokens;
     let file = format!("scim-{account_id}");
+    let now = SystemClock.now();
+    let expired = |token: &&provisioning::Token| {
+        let expires = token.expire_time.as_ref().and_then(from_proto);
+        expires.is_some_and(|time| time <= now)
+    };
     let mine = tokens
         .iter()
-        .filter(|token| token.label == LABEL && token.end_time.is_none());
+        .filter(|token| token.label == LABEL && token.end_time.is_none() && !expired(token));
     if let Some(kept) = folder.secret(&file)?
         && let Some(credential) = Credential::parse(&kept)
         && mine
@@ -201,7 +207,13 @@ async fn connect(backend: &Backend, folder: &Folder, account: &Account) -> Resul
     Ok(secret)
 }
 
-async fn create_sets(backend: &Backend, account: &Account) -> Result<(), Error> {
+/// Makes the sets and turns management on, once: what somebody has changed or removed since is
+/// theirs. A mark in the folder says that all of it was done, so that a start that was cut off is
+/// finished by the next.
+async fn create_sets(backend: &Backend, folder: &Folder, account: &Account) -> Result<(), Error> {
+    if folder.is_done(&account.id) {
+        return Ok(());
+    }
     let mut client = PermissionSetServiceClient::new(backend.clone());
     let list = permissions::ListPermissionSetsRequest {
         account_id: account.id.clone(),
@@ -213,11 +225,11 @@ async fn create_sets(backend: &Backend, account: &Account) -> Result<(), Error> 
         .await?
         .into_inner()
         .permission_sets;
-    // Sets that somebody has made or removed are theirs: the demo's are made once.
-    if !present.is_empty() {
-        return Ok(());
-    }
-    for set in &account.permission_sets {
+    let missing = account
+        .permission_sets
+        .iter()
+        .filter(|set| !present.iter().any(|there| there.name == set.name));
+    for set in missing {
         let message = permissions::PermissionSet {
             name: set.name.clone(),
             description: set.description.clone(),
@@ -240,7 +252,7 @@ async fn create_sets(backend: &Backend, account: &Account) -> Result<(), Error> 
             .set_management(request)
             .await?;
     }
-    Ok(())
+    folder.set_done(&account.id)
 }
 
 /// Adds the account's domain, publishes its value in dev's zone, and waits until it is verified.

@@ -92,6 +92,24 @@ impl Folder {
         write_private(&path, &format!("{secret}\n"))
     }
 
+    /// Whether what is made once for an account was all made.
+    #[must_use]
+    pub fn is_done(&self, account: &str) -> bool {
+        self.done(account).exists()
+    }
+
+    /// Notes that it was.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn set_done(&self, account: &str) -> Result<(), Error> {
+        write_private(&self.done(account), "")
+    }
+
+    fn done(&self, account: &str) -> PathBuf {
+        self.path.join(format!("demo-{account}.done"))
+    }
+
     /// A random secret of 256 bits, made on the first start and kept.
     ///
     /// # Errors

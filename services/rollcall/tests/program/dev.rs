@@ -110,3 +110,28 @@ async fn a_folder_belongs_to_one_dev_at_a_time() {
     );
     assert!(program.handshake_file().exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_was_cut_off_is_finished_and_what_was_removed_stays_removed() {
+    let folder = TempDir::new().unwrap();
+    let mut program = Program::start(folder.path()).await;
+    let delete = ["permission-set", "delete", "acme", "Billing Admin"];
+    assert_eq!(program.run(&delete).await.code, Some(0));
+    let off = ["permission-set", "manage", "acme", "off"];
+    assert_eq!(program.run(&off).await.code, Some(0));
+
+    program.interrupt().await;
+    program.restart().await;
+    let kept = program.run(&["permission-set", "list", "acme"]).await;
+    // As if the kill had come before the last set: nothing says that all was made.
+    program.kill().await;
+    std::fs::remove_file(folder.path().join("demo-acme.done")).unwrap();
+    program.restart().await;
+    let finished = program.run(&["permission-set", "list", "acme"]).await;
+    let management = program.run(&["permission-set", "manage", "acme"]).await;
+
+    assert!(kept.stdout.contains("Sales Manager"), "{kept:?}");
+    assert!(!kept.stdout.contains("Billing Admin"), "{kept:?}");
+    assert!(finished.stdout.contains("Billing Admin"), "{finished:?}");
+    assert!(management.stdout.contains("is on"), "{management:?}");
+}
