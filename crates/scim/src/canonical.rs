@@ -170,7 +170,7 @@ impl Reader {
         };
         if sent.len() > MAX_ELEMENTS {
             return Err(Error::value(format!(
-                "{at} has {} elements; at most {MAX_ELEMENTS} are stored",
+                "{at} has {} elements; send at most {MAX_ELEMENTS}",
                 sent.len()
             )));
         }
@@ -296,7 +296,7 @@ pub(crate) fn check_extension_size(user: &Map<String, Value>) -> Result<(), Erro
     if size > MAX_EXTENSION_BYTES {
         return Err(Error::value(format!(
             "the attributes under schemas of your own take {size} bytes; \
-             at most {MAX_EXTENSION_BYTES} are stored"
+             send at most {MAX_EXTENSION_BYTES}"
         )));
     }
     Ok(())
@@ -316,7 +316,9 @@ pub(crate) fn check_schemas(object: &Map<String, Value>) -> Result<(), Error> {
     let mut is_user = false;
     for urn in urns {
         let Value::String(urn) = urn else {
-            return Err(Error::syntax("schemas has an element that is no string"));
+            return Err(Error::syntax(
+                "schemas has an element that is no string; send URNs only",
+            ));
         };
         match (schema::find(urn), schema::registered(urn)) {
             (Some(schema), _) => is_user |= schema.urn == schema::USER,
@@ -342,7 +344,7 @@ pub(crate) fn object(value: Value, at: &str) -> Result<Map<String, Value>, Error
     match value {
         Value::Object(object) => Ok(object),
         other => Err(Error::value(format!(
-            "{at} is {}; send an object",
+            "{at:.100} is {}; send an object",
             type_name(&other)
         ))),
     }

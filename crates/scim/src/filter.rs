@@ -14,7 +14,7 @@ use serde_json::{Map, Number, Value};
 use crate::attribute::AttrRef;
 use crate::error::Error;
 
-pub(crate) use parser::path;
+pub(crate) use parser::{malformed_path, path};
 
 /// Bytes of one filter or path.
 pub const MAX_BYTES: usize = 8 * 1024;

@@ -62,7 +62,7 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
     value.map_err(|error| {
         let broken = || {
             Error::syntax(format!(
-                "not valid JSON at line {}, column {}",
+                "not valid JSON at line {}, column {}; correct the body there",
                 error.line(),
                 error.column()
             ))
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(latin1.kind, ErrorKind::InvalidSyntax);
         assert_eq!(
             refused("{\n  \"a\" 1}").detail,
-            "not valid JSON at line 2, column 7"
+            "not valid JSON at line 2, column 7; correct the body there"
         );
     }
 

@@ -113,7 +113,9 @@ impl PatchRequest {
 
 fn operation(value: Value) -> Result<Operation, Error> {
     let Value::Object(mut members) = value else {
-        return Err(Error::syntax("it is no object"));
+        return Err(Error::syntax(
+            "it is no object; send one with op, path and value",
+        ));
     };
     let mut take = |name: &str| {
         let key = members.keys().find(|key| key.eq_ignore_ascii_case(name));
@@ -123,11 +125,12 @@ fn operation(value: Value) -> Result<Operation, Error> {
         Some(Value::String(word)) => Op::parse(&word),
         _ => None,
     };
-    let op = op.ok_or_else(|| Error::syntax("op has to be add, remove or replace"))?;
+    let op =
+        op.ok_or_else(|| Error::syntax("op is missing or unknown; send add, remove or replace"))?;
     let path = match take("path") {
         None | Some(Value::Null) => None,
         Some(Value::String(path)) => Some(path),
-        Some(_) => return Err(Error::path("path has to be a string")),
+        Some(_) => return Err(Error::path("path is no string; send one")),
     };
     let value = take("value");
     Ok(Operation { op, path, value })

@@ -1,7 +1,7 @@
 //! PATCH paths (RFC 7644, figure 7): which attribute, which of its elements, which part of them.
 
 use crate::attribute::{AttrRef, Resolved};
-use crate::error::{Error, quote};
+use crate::error::Error;
 use crate::filter::{self, Filter};
 use crate::schema::{self, Schema};
 
@@ -81,10 +81,7 @@ fn extension(text: &str) -> Result<ExtensionPath, Error> {
     if whole {
         return Ok(ExtensionPath(text.to_owned()));
     }
-    Err(Error::path(format!(
-        "the path {} is malformed",
-        quote(text)
-    )))
+    Err(filter::malformed_path(text))
 }
 
 #[cfg(test)]

@@ -294,8 +294,12 @@ impl User {
     }
 
     pub(crate) fn from_tree(tree: Map<String, Value>) -> Result<Self, Error> {
-        let user: Self = serde_json::from_value(Value::Object(tree))
-            .map_err(|error| Error::value(format!("this is no user: {error}")))?;
+        let user: Self = serde_json::from_value(Value::Object(tree)).map_err(|error| {
+            Error::value(format!(
+                "this is no user; correct it: {:.100}",
+                error.to_string()
+            ))
+        })?;
         if user.user_name.is_empty() {
             return Err(Error::value("userName is required; send one"));
         }

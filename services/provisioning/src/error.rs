@@ -30,7 +30,9 @@ pub enum Error {
     )]
     UserNameTaken(Option<UserId>),
     /// Another user of the connection has the externalId.
-    #[error("another user has this externalId: it must name one user only")]
+    #[error(
+        "another user of this connection has this externalId: send another, or remove it from that user first"
+    )]
     ExternalIdTaken(Option<UserId>),
     /// Several users share the email address.
     #[error("several users have this email address: ask by id or userName")]
@@ -39,7 +41,7 @@ pub enum Error {
     #[error("{}", not_verified(.0.as_deref()))]
     DomainNotVerified(Option<String>),
     /// The resource has changed meanwhile.
-    #[error("the resource has changed meanwhile: read it again")]
+    #[error("the resource has changed meanwhile: read it again and repeat the change")]
     VersionMismatch(String),
     /// More of something than may be.
     #[error("at most {limit} {what}: remove one first")]
@@ -75,11 +77,11 @@ impl Error {
         Self::InvalidField(vec![(field.to_owned(), why.to_owned())])
     }
 
-    /// A resource that is not there.
+    /// A resource that is not there; of its id no more is told than a glance.
     pub(crate) fn not_found(kind: &'static str, id: impl std::fmt::Display) -> Self {
         Self::NotFound {
             kind,
-            id: id.to_string(),
+            id: id.to_string().chars().take(100).collect(),
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn filter(text: &str) -> Result<Filter, Error> {
     let filter = expression(&mut input).map_err(|fault| fault.0)?;
     space0::<_, Fault>(&mut input).map_err(|fault| fault.0)?;
     if !input.input.is_empty() {
-        return Err(malformed(&input, "expected and, or, or the end").0);
+        return Err(malformed(&input, "write and or or there, or end the filter").0);
     }
     Ok(filter)
 }
@@ -42,7 +42,7 @@ pub(crate) struct PathParts<'t> {
 pub(crate) fn path(text: &str) -> Result<PathParts<'_>, Error> {
     check_text(text, "path").map_err(Error::path)?;
     let mut input = input(text);
-    let unreadable = || Error::path(format!("the path {} is malformed", quote(text)));
+    let unreadable = || malformed_path(text);
     let token = name(&mut input).map_err(|_| unreadable())?;
     let mut target = resolve(token).ok_or_else(|| unknown(ErrorKind::InvalidPath, token))?;
     if input.input.is_empty() {
@@ -61,7 +61,7 @@ pub(crate) fn path(text: &str) -> Result<PathParts<'_>, Error> {
     let filter = element_filter(&mut input, attribute);
     if input.input.is_empty() {
         return Err(Error::path(format!(
-            "the path {} lacks its closing bracket",
+            "the path {} lacks its closing bracket; write ] after the filter",
             quote(text)
         )));
     }
@@ -102,7 +102,7 @@ impl<'t> ParserError<Input<'t>> for Fault {
     type Inner = Self;
 
     fn from_input(input: &Input<'t>) -> Self {
-        malformed(input, "it can't be read from here on")
+        malformed(input, "write it like userName eq \"alice@example.com\"")
     }
 
     fn into_inner(self) -> Result<Self, Self> {
@@ -134,17 +134,29 @@ fn check_text(text: &str, what: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// An error at the present position, counted in characters from 1.
-fn malformed(input: &Input<'_>, why: &str) -> Fault {
+/// The error of a PATCH path that has none of the forms of RFC 7644, figure 7.
+pub(crate) fn malformed_path(text: &str) -> Error {
+    Error::path(format!(
+        "the path {} is malformed; write it like title, name.givenName or \
+         emails[type eq \"work\"].value",
+        quote(text)
+    ))
+}
+
+/// An error at the present position, counted in characters from 1, with what to do there.
+fn malformed(input: &Input<'_>, fix: &str) -> Fault {
     let before = input.state.text.get(..input.current_token_start());
     let position = before.map_or(0, |before| before.chars().count()) + 1;
     Fault(Error::filter(format!(
-        "the filter is malformed at character {position}: {why}"
+        "the filter is malformed at character {position}; {fix}"
     )))
 }
 
 fn unknown(kind: ErrorKind, name: &str) -> Error {
-    let detail = format!("{} is no attribute of a user", quote(name));
+    let detail = format!(
+        "{} is no attribute of a user; use a name that /Schemas lists",
+        quote(name)
+    );
     Error::new(kind, detail)
 }
 
@@ -224,7 +236,7 @@ fn term(input: &mut Input<'_>) -> Result<Filter, Fault> {
         ))));
     }
     let Ok(token) = name(input) else {
-        return Err(malformed(input, "expected the name of an attribute"));
+        return Err(malformed(input, "write the name of an attribute there"));
     };
     let path = resolve_term(input, token).map_err(Fault)?;
     if peek_is(input, '[') {
@@ -249,13 +261,16 @@ fn resolve_term(input: &Input<'_>, token: &str) -> Result<AttrRef, Error> {
         // S-7644-3.4.2.2-16: before anything is known of the operator and the literal.
         return Err(Error::new(
             ErrorKind::Sensitive,
-            format!("{path} can't be used in a filter"),
+            format!(
+                "{path} can't be used in a filter; compare another attribute, such as userName"
+            ),
         ));
     }
     // S-7644-3.9-06: the gateway makes up URLs, nobody stores them.
     if path.leaf().name == "$ref" || path.leaf().name == "location" {
         return Err(Error::filter(format!(
-            "{path} is a URL of this service and can't be used in a filter"
+            "{path} is a URL of this service and can't be used in a filter; \
+             compare another attribute, such as id"
         )));
     }
     Ok(path)
@@ -267,7 +282,7 @@ fn takes_value_path(path: &AttrRef) -> bool {
 
 fn value_path(input: &mut Input<'_>, path: AttrRef) -> Result<Filter, Fault> {
     if input.state.element.is_some() {
-        return Err(malformed(input, "brackets within brackets"));
+        return Err(malformed(input, "remove the brackets within brackets"));
     }
     if !takes_value_path(&path) {
         return Err(Fault(Error::filter(format!(
@@ -324,13 +339,13 @@ fn sub_name<'t>(input: &mut Input<'t>) -> Result<&'t str, Fault> {
 fn comparison(input: &mut Input<'_>, path: AttrRef) -> Result<Filter, Fault> {
     let op = operator(input).map_err(|_| {
         let words = "eq, ne, co, sw, ew, pr, gt, ge, lt, le";
-        malformed(input, &format!("expected an operator ({words})"))
+        malformed(input, &format!("write an operator there: {words}"))
     })?;
     let Some(op) = op else {
         end_of_term(input)?;
         return Ok(Filter::Present { path });
     };
-    space1::<_, Fault>(input).map_err(|_| malformed(input, "expected a space and a value"))?;
+    space1::<_, Fault>(input).map_err(|_| malformed(input, "write a space and a value there"))?;
     let value = json_literal(input)?;
     end_of_term(input)?;
     compare(path, op, value).map_err(|detail| Fault(Error::filter(detail)))
@@ -355,7 +370,7 @@ fn operator(input: &mut Input<'_>) -> Result<Option<Operator>, Fault> {
 fn end_of_term(input: &mut Input<'_>) -> Result<(), Fault> {
     let end: Result<_, Fault> =
         peek(alt((one_of([' ', '\t', ')', ']']).void(), eof.void()))).parse_next(input);
-    end.map_err(|_| malformed(input, "expected a space after the comparison"))
+    end.map_err(|_| malformed(input, "write a space after the comparison"))
 }
 
 /// A string, number, true, false or null as JSON writes them (S-7644-3.4.2.2-04).
@@ -373,11 +388,11 @@ fn json_literal(input: &mut Input<'_>) -> Result<Value, Fault> {
     let Some(value) = value else {
         return Err(malformed(
             input,
-            "expected a value: text in double quotes, a number, true, false or null",
+            "write a value there: text in double quotes, a number, true, false or null",
         ));
     };
     if value.as_str().is_some_and(|text| text.contains('\0')) {
-        return Err(malformed(input, "U+0000 can't be stored; remove it"));
+        return Err(malformed(input, "remove U+0000 from the value there"));
     }
     take_bytes(input, length)?;
     Ok(value)
@@ -416,7 +431,10 @@ fn compare(mut path: AttrRef, op: Operator, value: Value) -> Result<Filter, Stri
         return match op {
             Operator::Eq => Ok(Filter::Not(Box::new(present))),
             Operator::Ne => Ok(present),
-            _ => Err(format!("{path} {} null: null has no order", op.as_str())),
+            _ => Err(format!(
+                "{path} can't be {} null, which has no order; use eq or ne",
+                op.as_str()
+            )),
         };
     }
     if path.leaf().kind == Kind::Complex {
@@ -435,19 +453,33 @@ fn compare(mut path: AttrRef, op: Operator, value: Value) -> Result<Filter, Stri
     let unordered = matches!(kind, Kind::Boolean | Kind::Binary);
     if (op.is_substring() && !textual) || (op.is_order() && unordered) {
         return Err(format!(
-            "{path} is of type {}, which {} can't compare",
+            "{path} is of type {}, which {} can't compare; use eq, ne or pr",
             kind.as_str(),
             op.as_str()
         ));
     }
-    let value = literal_of(kind, value)
-        .ok_or_else(|| format!("{path} compares with a literal of type {}", kind.as_str()))?;
+    let value = literal_of(kind, value).ok_or_else(|| {
+        format!(
+            "{path} can't be compared with this; write {}",
+            literal_words(kind)
+        )
+    })?;
     Ok(Filter::Compare { path, op, value })
 }
 
 fn first_part(path: &AttrRef) -> &'static str {
     let mut parts = path.leaf().sub_attributes.iter();
     parts.next().map_or("value", |part| part.name)
+}
+
+/// What an attribute of `kind` compares with, in words.
+fn literal_words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Boolean => "true or false",
+        Kind::Integer | Kind::Decimal => "a number",
+        Kind::DateTime => "a time such as \"2026-11-24T09:10:11Z\"",
+        Kind::String | Kind::Reference | Kind::Binary | Kind::Complex => "text in double quotes",
+    }
 }
 
 /// S-7644-3.4.2.2-08
@@ -479,7 +511,7 @@ fn expect(input: &mut Input<'_>, closing: char) -> Result<(), Fault> {
     let taken: Option<char> = opt(closing).parse_next(input)?;
     match taken {
         Some(_) => Ok(()),
-        None => Err(malformed(input, &format!("expected {closing}"))),
+        None => Err(malformed(input, &format!("write {closing} there"))),
     }
 }
 

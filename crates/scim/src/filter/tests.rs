@@ -183,8 +183,8 @@ fn what_is_malformed_is_refused_with_its_place() {
     }
     assert_eq!(
         refused("title eq \"é\" or userName is \"x\"").detail,
-        "the filter is malformed at character 26: \
-         expected an operator (eq, ne, co, sw, ew, pr, gt, ge, lt, le)"
+        "the filter is malformed at character 26; \
+         write an operator there: eq, ne, co, sw, ew, pr, gt, ge, lt, le"
     );
 }
 

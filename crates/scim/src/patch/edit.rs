@@ -50,7 +50,7 @@ impl Editor {
         if size > MAX_USER_BYTES && size > self.size_before {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                format!("the user would take {size} bytes; at most {MAX_USER_BYTES} are stored"),
+                format!("the user would take {size} bytes; shorten it to {MAX_USER_BYTES} at most"),
             ));
         }
         let tree = self.reader.user(self.tree)?;
@@ -99,7 +99,7 @@ impl Editor {
         let Some(value) = value.filter(|_| op != Op::Remove) else {
             return Err(Error::new(
                 ErrorKind::NoTarget,
-                "remove needs the name of an attribute in its path",
+                "the path of remove names no attribute; name the one to remove",
             ));
         };
         for (key, value) in canonical::object(value, "the value")? {
@@ -171,7 +171,7 @@ impl Editor {
         if op == Op::Remove && attribute.leaf().required {
             return Err(Error::new(
                 ErrorKind::Mutability,
-                format!("{attribute} is required and can't be removed"),
+                format!("{attribute} is required and can't be removed; replace it instead"),
             ));
         }
         // The URNs follow from what the user holds.
@@ -229,7 +229,7 @@ impl Editor {
             let elements = elements.finish()?;
             if elements.len() > MAX_ELEMENTS {
                 return Err(Error::value(format!(
-                    "{name} would have {} elements; at most {MAX_ELEMENTS} are stored",
+                    "{name} would have {} elements; remove some, {MAX_ELEMENTS} may stay",
                     elements.len()
                 )));
             }

@@ -273,7 +273,10 @@ impl Elements {
         let name = self.path.attribute.name;
         Error::new(
             ErrorKind::NoTarget,
-            format!("no element of {name} satisfies the filter in the path"),
+            format!(
+                "no element of {name} satisfies the filter in the path; correct it, or add the \
+                 element first"
+            ),
         )
     }
 }

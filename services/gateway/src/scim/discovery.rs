@@ -29,7 +29,7 @@ pub(crate) fn answer(
     let found = found.ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,
-            "this service has none of that name; the list without a name shows them all",
+            "this service has none of that name; ask without a name to see all that it has",
         )
     })?;
     Ok(json(StatusCode::OK, media_type, found.to_string()))

@@ -18,6 +18,10 @@ use crate::auth;
 const INTERNAL: &str = "something failed in this service, not in what was sent: try again, and if \
                         it happens again report this number to the service's operator";
 
+/// What an administrator can do about a user that Okta knows and this service does not: Okta gives
+/// up at a 404, and looks the user up again when it is assigned.
+const ASSIGN_AGAIN: &str = "unassign the user in Okta and assign it again";
+
 /// When a client may come back if nobody says it better.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -29,6 +33,8 @@ pub(crate) struct Problem {
     scim_type: Option<&'static str>,
     detail: String,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether provisioning answered so, which judges the credential before everything else.
+    of_provisioning: bool,
 }
 
 impl Problem {
@@ -39,6 +45,7 @@ impl Problem {
             scim_type: None,
             detail: detail.into(),
             headers: Vec::new(),
+            of_provisioning: false,
         }
     }
 
@@ -52,6 +59,11 @@ impl Problem {
     pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.push((name, HeaderValue::from_static(value)));
         self
+    }
+
+    /// Whether the gateway refuses the request without provisioning having judged its credential.
+    pub(crate) fn is_own_refusal(&self) -> bool {
+        self.status.is_client_error() && !self.of_provisioning
     }
 
     #[cfg(test)]
@@ -110,13 +122,27 @@ impl From<Status> for Problem {
                 format!("the service can't answer at the moment: try again in {after} s")
             }
             StatusCode::NOT_IMPLEMENTED if received.reason.is_none() => {
-                "this release does not offer this".to_owned()
+                "this release does not offer this: ask the service's operator for a newer one"
+                    .to_owned()
             }
-            _ if status.message().is_empty() => "the request was refused".to_owned(),
+            _ if status.message().is_empty() => {
+                "the request was refused without a reason: report this number to the service's \
+                 operator"
+                    .to_owned()
+            }
+            StatusCode::NOT_FOUND
+                if received
+                    .metadata
+                    .get("kind")
+                    .is_some_and(|kind| kind == "user") =>
+            {
+                format!("{}: {ASSIGN_AGAIN}", status.message())
+            }
             _ => status.message().to_owned(),
         };
         let mut problem = Self {
             scim_type,
+            of_provisioning: true,
             ..Self::new(http, detail)
         };
         match http {

@@ -13,11 +13,13 @@ mod users;
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use rollcall_rpc::Backend;
 use rollcall_rpc::metadata::{CREDENTIAL, REQUEST_ID};
+use rollcall_rpc::pb::scim::v1::ListUsersRequest;
 use rollcall_rpc::pb::scim::v1::scim_user_service_client::ScimUserServiceClient;
 use rollcall_types::RequestId;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -49,8 +51,9 @@ async fn answer(gateway: &Gateway, request: Request) -> Result<Response, Problem
     }
     let route = Route::parse(&parts.method, parts.uri.path())?;
     let query = Query::parse(&parts.uri)?;
-    let media_type = media::answer_type(&parts.headers).ok_or_else(media::not_acceptable)?;
+    let accepted = media::answer_type(&parts.headers);
     if let Route::Discovery(route) = route {
+        let media_type = accepted.ok_or_else(media::not_acceptable)?;
         return discovery::answer(&gateway.base, &route, &query, media_type);
     }
     let id = parts.extensions.get::<RequestId>().copied();
@@ -60,8 +63,24 @@ async fn answer(gateway: &Gateway, request: Request) -> Result<Response, Problem
         request_id: id.and_then(|id| MetadataValue::try_from(id.to_string()).ok()),
         headers: parts.headers,
         query,
-        media_type,
+        media_type: accepted.unwrap_or_default(),
     };
+    let answered = match accepted {
+        Some(_) => dispatch(&call, route, body).await,
+        None => Err(media::not_acceptable()),
+    };
+    match answered {
+        // S-7644-7.3-01: without a valid credential nothing is learned but that it is none. Only
+        // who is refused waits for that.
+        Err(problem) if problem.is_own_refusal() => {
+            call.authenticate().await?;
+            Err(problem)
+        }
+        answered => answered,
+    }
+}
+
+async fn dispatch(call: &Call<'_>, route: Route, body: Body) -> Result<Response, Problem> {
     match route {
         Route::ListUsers => users::list(call).await,
         Route::CreateUser => users::create(call, body).await,
@@ -70,7 +89,7 @@ async fn answer(gateway: &Gateway, request: Request) -> Result<Response, Problem
         Route::PatchUser(id) => users::patch(call, id, body).await,
         Route::DeleteUser(id) => users::delete(call, id).await,
         Route::ListGroups => groups::list(call).await,
-        Route::GetGroup(id) => groups::get(call, &id).await,
+        Route::GetGroup(id) => Err(groups::get(&id)),
         Route::Discovery(_) => Err(Problem::internal("discovery needs no call")),
     }
 }
@@ -100,6 +119,17 @@ impl Call<'_> {
             metadata.insert(REQUEST_ID, id.clone());
         }
         request
+    }
+
+    /// Lets the call that costs least tell whether the credential is valid.
+    async fn authenticate(&self) -> Result<(), Problem> {
+        let nothing = ListUsersRequest {
+            filter: None,
+            start_index: 1,
+            count: 0,
+        };
+        self.users().list_users(self.message(nothing)).await?;
+        Ok(())
     }
 }
 

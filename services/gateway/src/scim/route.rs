@@ -85,10 +85,12 @@ impl Route {
             _ => Err(not_allowed("GET")),
         };
         match segments {
-            [] => Err(not_offered("queries over all resources")),
-            ["Bulk"] => Err(not_offered("/Bulk")),
-            ["Me", ..] => Err(not_offered("/Me")),
-            ["Roles", ..] => Err(not_offered("/Roles")),
+            [] => Err(not_offered(
+                "queries over all resources: ask for /Users or /Groups",
+            )),
+            ["Bulk"] => Err(not_offered("/Bulk: send each operation by itself")),
+            ["Me", ..] => Err(not_offered("/Me: ask for the user by its id")),
+            ["Roles", ..] => Err(not_offered("/Roles: send roles with the user")),
             [".search"] | ["Users" | "Groups", ".search"] => {
                 Err(not_offered("/.search: send the query with GET"))
             }
@@ -128,8 +130,8 @@ impl Route {
             }
             _ => Err(Problem::new(
                 StatusCode::NOT_FOUND,
-                "there is no such endpoint: /Users and /Groups are, below the base URL that ends \
-                 with /scim/v2, in this letter case",
+                "there is no such endpoint: let the base URL in Okta end with /scim/v2; below it \
+                 are /Users and /Groups, in this letter case",
             )),
         }
     }
@@ -152,7 +154,7 @@ fn not_offered(what: &str) -> Problem {
 fn not_allowed(allow: &'static str) -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        format!("this endpoint does not offer the method; it offers {allow}"),
+        format!("this endpoint does not offer the method; use {allow}"),
     )
     .with_header(http::header::ALLOW, allow)
 }

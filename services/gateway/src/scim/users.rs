@@ -16,7 +16,7 @@ use super::error::Problem;
 use super::{Call, body, etag, json, render};
 
 /// `GET /Users`.
-pub(super) async fn list(call: Call<'_>) -> Result<Response, Problem> {
+pub(super) async fn list(call: &Call<'_>) -> Result<Response, Problem> {
     let query = call.query.list()?;
     let message = call.message(ListUsersRequest {
         filter: query.filter,
@@ -29,9 +29,9 @@ pub(super) async fn list(call: Call<'_>) -> Result<Response, Problem> {
 }
 
 /// `POST /Users`.
-pub(super) async fn create(call: Call<'_>, body: Body) -> Result<Response, Problem> {
+pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response, Problem> {
     call.query.refuse_projection()?;
-    let (user, _) = User::from_json(read(&call, body).await?)?;
+    let (user, _) = User::from_json(read(call, body).await?)?;
     let message = call.message(CreateUserRequest {
         attributes: Some(to_proto(&user)),
         roles: user.roles.as_deref().map(roles_to_proto),
@@ -40,7 +40,7 @@ pub(super) async fn create(call: Call<'_>, body: Body) -> Result<Response, Probl
     let reply = call.users().create_user(message).await?.into_inner();
     let user = present(reply.user)?;
     let location = render::location(&call.gateway.base, &user.user_id);
-    let mut response = answer(&call, StatusCode::CREATED, &user)?;
+    let mut response = answer(call, StatusCode::CREATED, &user)?;
     let location = HeaderValue::from_str(&location)
         .map_err(|_| Problem::internal("a location does not fit a header"))?;
     response.headers_mut().insert(LOCATION, location);
@@ -48,7 +48,7 @@ pub(super) async fn create(call: Call<'_>, body: Body) -> Result<Response, Probl
 }
 
 /// `GET /Users/{id}`.
-pub(super) async fn get(call: Call<'_>, user_id: String) -> Result<Response, Problem> {
+pub(super) async fn get(call: &Call<'_>, user_id: String) -> Result<Response, Problem> {
     call.query.refuse_projection()?;
     let message = call.message(GetUserRequest { user_id });
     let reply = call.users().get_user(message).await?.into_inner();
@@ -61,17 +61,17 @@ pub(super) async fn get(call: Call<'_>, user_id: String) -> Result<Response, Pro
         set_etag(&mut response, &user)?;
         return Ok(response);
     }
-    answer(&call, StatusCode::OK, &user)
+    answer(call, StatusCode::OK, &user)
 }
 
 /// `PUT /Users/{id}`.
 pub(super) async fn replace(
-    call: Call<'_>,
+    call: &Call<'_>,
     user_id: String,
     body: Body,
 ) -> Result<Response, Problem> {
     call.query.refuse_projection()?;
-    let object = read(&call, body).await?;
+    let object = read(call, body).await?;
     check_id(&object, &user_id)?;
     let (user, _) = User::from_json(object)?;
     let message = call.message(ReplaceUserRequest {
@@ -82,28 +82,28 @@ pub(super) async fn replace(
         if_match: etag::values(&call.headers, &IF_MATCH),
     });
     let reply = call.users().replace_user(message).await?.into_inner();
-    answer(&call, StatusCode::OK, &present(reply.user)?)
+    answer(call, StatusCode::OK, &present(reply.user)?)
 }
 
 /// `PATCH /Users/{id}`.
 pub(super) async fn patch(
-    call: Call<'_>,
+    call: &Call<'_>,
     user_id: String,
     body: Body,
 ) -> Result<Response, Problem> {
     call.query.refuse_projection()?;
-    let operations = PatchRequest::from_json(read(&call, body).await?)?;
+    let operations = PatchRequest::from_json(read(call, body).await?)?;
     let message = call.message(PatchUserRequest {
         user_id,
         operations: operations.into_iter().map(operation).collect(),
         if_match: etag::values(&call.headers, &IF_MATCH),
     });
     let reply = call.users().patch_user(message).await?.into_inner();
-    answer(&call, StatusCode::OK, &present(reply.user)?)
+    answer(call, StatusCode::OK, &present(reply.user)?)
 }
 
 /// `DELETE /Users/{id}`.
-pub(super) async fn delete(call: Call<'_>, user_id: String) -> Result<Response, Problem> {
+pub(super) async fn delete(call: &Call<'_>, user_id: String) -> Result<Response, Problem> {
     let message = call.message(DeleteUserRequest {
         user_id,
         if_match: etag::values(&call.headers, &IF_MATCH),

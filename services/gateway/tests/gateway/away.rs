@@ -25,6 +25,9 @@ async fn while_provisioning_is_away_its_calls_are_503_and_the_rest_answers() {
         (Method::PATCH, user.as_str(), PATCH, 200),
         (Method::DELETE, user.as_str(), "", 204),
         (Method::GET, "/Groups", "", 200),
+        // Whether the credential is valid nobody can tell, so nothing is said of the request.
+        (Method::POST, "/Users", "no JSON", 400),
+        (Method::GET, "/Groups/1", "", 404),
     ];
 
     world.gate.close();

@@ -117,3 +117,56 @@ async fn a_token_that_provisioning_refuses_is_401_and_also_for_groups() {
         assert_eq!(challenge, Some("Bearer error=\"invalid_token\""));
     }
 }
+
+#[tokio::test] // rule: S-7644-7.3-01 (part)
+async fn who_is_refused_anyway_learns_first_that_its_token_is_not_valid() {
+    let user = format!("/Users/{ID}");
+    let large = "x".repeat(2 * 1024 * 1024);
+    let html = ("accept", "text/html");
+    let text = ("content-type", "text/plain");
+    let plain = ("x-nothing", "");
+    for (method, path, header, body, status) in [
+        (Method::POST, "/Users", plain, "no JSON", 400),
+        (Method::POST, "/Users", plain, "{}", 400),
+        (Method::POST, "/Users", plain, large.as_str(), 413),
+        (Method::POST, "/Users", text, "{}", 415),
+        (
+            Method::PUT,
+            user.as_str(),
+            plain,
+            "{\"id\": \"other\"}",
+            400,
+        ),
+        (Method::PATCH, user.as_str(), plain, "{}", 400),
+        (Method::GET, user.as_str(), html, "", 406),
+        (Method::GET, "/Users?count=x", plain, "", 400),
+        (Method::GET, "/Users?filter=", plain, "", 400),
+        (Method::GET, "/Users?sortBy=id", plain, "", 400),
+        (Method::GET, "/Groups?filter=nothing", plain, "", 400),
+        (Method::GET, "/Groups/1", plain, "", 404),
+    ] {
+        let world = World::start();
+        let answer = world
+            .with_headers(method.clone(), path, &[header], body)
+            .await;
+        assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+        assert!(world.asked_for_the_credential_only());
+        assert_eq!(world.credentials().len(), 1, "asked once");
+
+        world.fail(Failure::new(Reason::CredentialInvalid, "it was revoked"));
+        let answer = world.with_headers(method, path, &[header], body).await;
+
+        let detail = answer.is_error(401, None);
+        assert!(detail.starts_with("it was revoked (R-"), "{detail}");
+        let challenge = answer.header("www-authenticate");
+        assert_eq!(challenge, Some("Bearer error=\"invalid_token\""));
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_served_or_that_provisioning_refuses_is_one_call() {
+    let world = World::start();
+    assert_eq!(world.get("/Users").await.status, 200);
+    assert_eq!(world.get("/Users/none").await.status, 404);
+    assert_eq!(world.seen().len(), 2);
+}

@@ -212,7 +212,9 @@ async fn a_put_can_not_change_the_id() {
     ] {
         put(id).await.is_error(400, Some("mutability"));
     }
-    assert_eq!(world.seen().len(), 2);
+    let seen = world.seen();
+    let written = seen.iter().filter(|seen| !matches!(seen, Seen::List(_)));
+    assert_eq!(written.count(), 2);
 }
 
 #[tokio::test] // rule: G-02, G-03 (part)

@@ -234,6 +234,15 @@ impl World {
         self.fake.0.lock().unwrap().seen.clone()
     }
 
+    /// Whether provisioning was asked for nothing but whether the credential is valid.
+    pub(crate) fn asked_for_the_credential_only(&self) -> bool {
+        let seen = self.seen();
+        let mut others = seen.iter().filter(
+            |seen| !matches!(seen, Seen::List(list) if list.count == 0 && list.filter.is_none()),
+        );
+        others.next().is_none()
+    }
+
     /// The credentials that came with them.
     pub(crate) fn credentials(&self) -> Vec<String> {
         self.fake.0.lock().unwrap().credentials.clone()

@@ -1,5 +1,9 @@
 //! Bad input gets the right error, and nothing is stored.
 
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_types::Clock;
 use sea_orm::{ConnectionTrait, Statement};
@@ -8,6 +12,8 @@ use serde_json::{Value, json};
 use crate::world::{Answer, World, patch, user};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+/// What to do about a user that is not there.
+const ASSIGN: &str = "unassign the user in Okta and assign it again";
 /// An id of the right form that nobody has.
 const NOBODY: &str = "0193a1b2-0000-7000-8000-00000000000a";
 
@@ -112,6 +118,10 @@ fn assert_refused(answer: &Answer, (status, scim_type, says): Refusal<'_>, shown
         detail.contains(says),
         "{shown} has to say {says:?}: {detail}"
     );
+    assert!(
+        detail.len() < 500,
+        "{shown}: more than a glance is repeated: {detail}"
+    );
     let mut expected = json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
         "status": status.to_string(),
@@ -207,16 +217,20 @@ async fn without_a_valid_token_every_endpoint_answers_401() {
             ("DELETE", alice),
             ("GET", "/Groups"),
             ("GET", "/Groups/any"),
+            ("GET", "/Users?filter=nothing"),
+            ("GET", "/Users?count=x"),
+            ("GET", "/Groups?filter="),
         ] {
-            let answer = world
-                .send_as(&authorization, method, path, good(method))
-                .await;
+            // Who may not ask learns nothing of what is wrong with the request either.
+            for body in [good(method), "no JSON".to_owned()] {
+                let answer = world.send_as(&authorization, method, path, body).await;
 
-            assert_refused(
-                &answer,
-                (401, "", says),
-                &format!("{what}: {method} {path}"),
-            );
+                assert_refused(
+                    &answer,
+                    (401, "", says),
+                    &format!("{what}: {method} {path}"),
+                );
+            }
         }
     }
     for path in [
@@ -243,7 +257,7 @@ async fn with_the_token_of_another_account_a_user_is_not_there_at_all() {
             two.world.send_as(&globex, method, path, body).await
         };
         let answer = ask(&two.alice).await;
-        assert_refused(&answer, (404, "", "there is no user"), method);
+        assert_refused(&answer, (404, "", ASSIGN), method);
 
         let unknown = ask(&nobody).await;
         let told = |answer: &Answer, id: &str| {
@@ -292,15 +306,12 @@ async fn an_id_that_nobody_has_is_404_for_every_method() {
         "a%2Fb",
         "%00",
         "alice@acme.example",
+        &"x".repeat(2_000),
     ] {
         for method in ["GET", "PUT", "PATCH", "DELETE"] {
             let path = format!("/Users/{id}");
             let answer = two.send(method, &path, good(method)).await;
-            assert_refused(
-                &answer,
-                (404, "", "there is no user"),
-                &format!("{method} {path}"),
-            );
+            assert_refused(&answer, (404, "", ASSIGN), &format!("{method} {path}"));
         }
     }
     assert_eq!(two.stored().await, before);
@@ -317,18 +328,18 @@ async fn a_body_that_is_no_json_object_within_bounds_is_refused_by_every_write()
         ("", syntax("the body is empty; send JSON")),
         (
             "{\"userName\":",
-            syntax("not valid JSON at line 1, column 12"),
+            syntax("at line 1, column 12; correct the body there"),
         ),
-        ("{'userName': 'a'}", syntax("not valid JSON at line 1")),
-        ("{\"userName\": \"a\",}", syntax("not valid JSON at line 1")),
-        ("userName=a", syntax("not valid JSON at line 1")),
-        ("{} {}", syntax("not valid JSON at line 1")),
+        ("{'userName': 'a'}", syntax("correct the body there")),
+        ("{\"userName\": \"a\",}", syntax("correct the body there")),
+        ("userName=a", syntax("correct the body there")),
+        ("{} {}", syntax("correct the body there")),
         ("\u{feff}{}", syntax("byte order mark; send it without one")),
         ("null", syntax("the body is null; send a JSON object")),
         ("[]", syntax("send a JSON object")),
         ("\"text\"", syntax("send a JSON object")),
         ("5", syntax("send a JSON object")),
-        ("{\"a\": 1, \"a\": 1}", syntax("\"a\" occurs twice")),
+        ("{\"a\": 1, \"a\": 1}", syntax("send it once")),
         (
             "{\"userName\": \"a\", \"USERNAME\": \"b\"}",
             syntax("send it once"),
@@ -387,7 +398,7 @@ async fn a_body_of_2_mib_is_413_and_so_are_too_many_operations() {
             large.to_string(),
             "larger than 1048576 bytes; send less",
         ),
-        ("PATCH", &two.alice, many, "1000"),
+        ("PATCH", &two.alice, many, "send at most 1000"),
     ] {
         let answer = two.send(method, path, body).await;
         assert_refused(&answer, (413, "", says), &format!("{method} {path}"));
@@ -405,7 +416,11 @@ async fn a_value_of_the_wrong_type_is_refused_by_its_name_in_every_write() {
         ("userName", json!({"value": "a"}), text),
         ("userName", json!(["a"]), text),
         ("userName", json!(""), "send one"),
-        ("userName", json!("a\u{7}b"), "control character"),
+        (
+            "userName",
+            json!("a\u{7}b"),
+            "remove its control characters",
+        ),
         ("externalId", json!(true), text),
         ("displayName", json!(1.5), text),
         ("title", json!(["a"]), text),
@@ -415,13 +430,25 @@ async fn a_value_of_the_wrong_type_is_refused_by_its_name_in_every_write() {
         ("profileUrl", json!(5), "send a reference"),
         ("name", json!("Alice"), "send an object"),
         ("name", json!([{"givenName": "A"}]), "send an object"),
-        ("name", json!({"givenName": 5}), "name.givenName is"),
-        ("name", json!({"familyName": {}}), "name.familyName is"),
+        (
+            "name",
+            json!({"givenName": 5}),
+            "name.givenName is a number; send a string",
+        ),
+        (
+            "name",
+            json!({"familyName": {}}),
+            "name.familyName is an object; send a string",
+        ),
         ("emails", json!("a@acme.example"), "send an array"),
         ("emails", json!(5), "send an array"),
-        ("emails", json!([5]), "emails"),
-        ("emails", json!([{"value": 5}]), "emails"),
-        ("emails", json!([{"value": "no address"}]), "emails"),
+        ("emails", json!([5]), "send an object"),
+        ("emails", json!([{"value": 5}]), text),
+        (
+            "emails",
+            json!([{"value": "no address"}]),
+            "send an email address such as",
+        ),
         (
             "emails",
             json!([{"value": "a@b.example", "primary": "maybe"}]),
@@ -432,17 +459,17 @@ async fn a_value_of_the_wrong_type_is_refused_by_its_name_in_every_write() {
             json!([{"value": "a@b.example", "primary": true}, {"value": "c@b.example", "primary": true}]),
             "mark one at most",
         ),
-        ("phoneNumbers", json!([{"value": {}}]), "phoneNumbers"),
-        ("addresses", json!([["Berlin"]]), "addresses"),
-        ("roles", json!(5), "roles"),
-        ("roles", json!([5]), "roles"),
-        (
-            "x509Certificates",
-            json!([{"value": "!"}]),
-            "x509Certificates",
-        ),
+        ("phoneNumbers", json!([{"value": {}}]), text),
+        ("addresses", json!([["Berlin"]]), "send an object"),
+        ("roles", json!(5), "send an array"),
+        ("roles", json!([5]), "send an object"),
+        ("x509Certificates", json!([{"value": "!"}]), "send base64"),
         (ENTERPRISE, json!("Sales"), "send an object"),
-        (ENTERPRISE, json!({"department": 5}), "department is"),
+        (
+            ENTERPRISE,
+            json!({"department": 5}),
+            "department is a number; send a string",
+        ),
     ] {
         let mut body = user("mallory@acme.example");
         body[attribute] = value.clone();
@@ -466,16 +493,19 @@ async fn a_value_of_the_wrong_type_is_refused_by_its_name_in_every_write() {
     for absent in ["userName", "schemas"] {
         let mut body = user("mallory@acme.example");
         body.as_object_mut().unwrap().remove(absent);
-        let kind = if absent == "schemas" {
-            "invalidSyntax"
+        let (kind, says) = if absent == "schemas" {
+            (
+                "invalidSyntax",
+                "schemas is missing; send an array that has",
+            )
         } else {
-            "invalidValue"
+            ("invalidValue", "userName is required; send one")
         };
         for (method, path) in [("POST", "/Users"), ("PUT", &two.alice)] {
             let answer = two.send(method, path, body.to_string()).await;
             assert_refused(
                 &answer,
-                (400, kind, absent),
+                (400, kind, says),
                 &format!("{method} without {absent}"),
             );
         }
@@ -490,49 +520,73 @@ async fn an_operation_that_is_none_is_refused_with_its_place() {
     let set = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
     for (operations, scim_type, says) in [
         (json!([]), "invalidSyntax", "send an array of operations"),
-        (json!({}), "invalidSyntax", "Operations"),
-        (json!([5]), "invalidSyntax", "it is no object"),
+        (json!({}), "invalidSyntax", "send an array of operations"),
+        (
+            json!([5]),
+            "invalidSyntax",
+            "send one with op, path and value",
+        ),
         (
             json!([{"path": "title", "value": "x"}]),
             "invalidSyntax",
-            "add, remove or replace",
+            "send add, remove or replace",
         ),
         (
             json!([{"op": "move", "path": "title"}]),
             "invalidSyntax",
-            "add, remove or replace",
+            "send add, remove or replace",
         ),
         (
             json!([{"op": "add", "path": "title"}]),
             "invalidValue",
             "add needs a value; send one",
         ),
-        (json!([{"op": "add", "value": 5}]), "invalidValue", "object"),
-        (json!([{"op": "remove"}]), "noTarget", "path"),
+        (
+            json!([{"op": "add", "value": 5}]),
+            "invalidValue",
+            "send an object",
+        ),
+        (json!([{"op": "remove"}]), "noTarget", "name the attribute"),
         (
             json!([{"op": "remove", "path": "userName"}]),
             "mutability",
-            "userName",
+            "replace it instead",
         ),
-        (set("id", json!("x")), "mutability", "id"),
-        (set("meta.version", json!("1")), "mutability", "meta"),
-        (set("groups", json!([])), "mutability", "groups"),
-        (set("nothing", json!("x")), "invalidPath", "nothing"),
-        (set("emails[", json!("x")), "invalidPath", "closing bracket"),
+        (set("id", json!("x")), "mutability", "remove the operation"),
+        (
+            set("meta.version", json!("1")),
+            "mutability",
+            "remove the operation",
+        ),
+        (
+            set("groups", json!([])),
+            "mutability",
+            "remove the operation",
+        ),
+        (
+            set("nothing", json!("x")),
+            "invalidPath",
+            "use a name that /Schemas lists",
+        ),
+        (
+            set("emails[", json!("x")),
+            "invalidPath",
+            "write ] after the filter",
+        ),
         (
             set("emails[type eq].value", json!("x")),
             "invalidFilter",
-            "malformed at character",
+            "write a space and a value there",
         ),
         (
             set("emails[type sw \"x\"].value", json!("a@b.example")),
             "noTarget",
-            "no element of emails",
+            "add the element first",
         ),
         (
             json!([{"op": "replace", "path": "title", "value": "Boss"}, {"op": "remove"}]),
             "noTarget",
-            "operation 2: ",
+            "name the attribute to remove",
         ),
     ] {
         let answer = two
@@ -549,7 +603,7 @@ async fn an_operation_that_is_none_is_refused_with_its_place() {
         let answer = two.send("PATCH", &two.alice, body.to_string()).await;
         assert_refused(
             &answer,
-            (400, "invalidSyntax", "PatchOp"),
+            (400, "invalidSyntax", "PatchOp\"; add it"),
             &schemas.to_string(),
         );
     }
@@ -579,44 +633,74 @@ async fn a_query_that_is_not_offered_is_refused_and_never_answered_with_everybod
             filter("userName"),
             400,
             "invalidFilter",
-            "malformed at character",
+            "write an operator there",
         ),
         (
             filter("userName eq"),
             400,
             "invalidFilter",
-            "malformed at character",
+            "write a space and a value there",
         ),
         (
             filter("userName is \"a\""),
             400,
             "invalidFilter",
-            "malformed at character",
+            "write an operator there",
         ),
         (
             filter("userName eq a"),
             400,
             "invalidFilter",
-            "malformed at character",
+            "write a value there: text in double quotes",
         ),
         (
             filter("userName eq 'a'"),
             400,
             "invalidFilter",
-            "malformed at character",
+            "write a value there: text in double quotes",
         ),
         (
             filter("(userName eq \"a\""),
             400,
             "invalidFilter",
-            "malformed at character",
+            "write ) there",
         ),
-        (filter("nothing eq \"a\""), 400, "invalidFilter", "nothing"),
-        (filter("userName sw \"a\""), 400, "invalidFilter", "eq"),
-        (filter("active gt true"), 400, "invalidFilter", "active"),
-        (filter("name eq \"a\""), 400, "invalidFilter", "name"),
-        (filter(&long), 400, "invalidFilter", "8192"),
-        (filter("password eq \"a\""), 403, "sensitive", "password"),
+        (
+            filter("nothing eq \"a\""),
+            400,
+            "invalidFilter",
+            "use a name that /Schemas lists",
+        ),
+        (
+            filter("userName sw \"a\""),
+            400,
+            "invalidFilter",
+            "use eq, joined by and",
+        ),
+        (
+            filter("active gt true"),
+            400,
+            "invalidFilter",
+            "use eq, ne or pr",
+        ),
+        (
+            filter("name eq \"a\""),
+            400,
+            "invalidFilter",
+            "name one of them, such as name.formatted",
+        ),
+        (
+            filter(&long),
+            400,
+            "invalidFilter",
+            "longer than 8192 bytes; shorten it",
+        ),
+        (
+            filter("password eq \"a\""),
+            403,
+            "sensitive",
+            "compare another attribute, such as userName",
+        ),
         (
             "startIndex=x".to_owned(),
             400,
@@ -680,18 +764,38 @@ async fn a_method_or_path_that_is_not_offered_says_what_is() {
         ("DELETE", "/ResourceTypes", "GET"),
     ] {
         let answer = two.send(method, path, good(method)).await;
-        let says = format!("it offers {allow}");
+        let says = format!("; use {allow} (");
         assert_refused(&answer, (405, "", &says), &format!("{method} {path}"));
         assert_eq!(answer.header("allow"), allow, "{method} {path}");
     }
     for (method, path, refusal) in [
-        ("GET", "/Nowhere", (404, "", "/Users and /Groups are")),
+        (
+            "GET",
+            "/Nowhere",
+            (404, "", "below it are /Users and /Groups"),
+        ),
         ("GET", "/users", (404, "", "in this letter case")),
-        ("GET", "/Users/a/b", (404, "", "there is no such endpoint")),
-        ("GET", "/Schemas/urn:nothing", (404, "", "shows them all")),
-        ("GET", "/ResourceTypes/Nothing", (404, "", "shows them all")),
+        (
+            "GET",
+            "/Users/a/b",
+            (404, "", "let the base URL in Okta end with /scim/v2"),
+        ),
+        (
+            "GET",
+            "/Schemas/urn:nothing",
+            (404, "", "ask without a name to see all"),
+        ),
+        (
+            "GET",
+            "/ResourceTypes/Nothing",
+            (404, "", "ask without a name to see all"),
+        ),
         ("GET", "/Schemas?filter=id%20pr", (403, "", "leave it out")),
-        ("GET", "/Groups/any", (404, "", "there is no group")),
+        (
+            "GET",
+            "/Groups/any",
+            (404, "", "switch Push Groups off in Okta"),
+        ),
         (
             "POST",
             "/Groups",
@@ -702,17 +806,61 @@ async fn a_method_or_path_that_is_not_offered_says_what_is() {
             "/Groups/any",
             (501, "", "switch Push Groups off in Okta"),
         ),
-        ("POST", "/Bulk", (501, "", "does not offer /Bulk")),
-        ("GET", "/Me", (501, "", "does not offer /Me")),
+        ("POST", "/Bulk", (501, "", "send each operation by itself")),
+        ("GET", "/Me", (501, "", "ask for the user by its id")),
         (
             "POST",
             "/Users/.search",
             (501, "", "send the query with GET"),
         ),
-        ("GET", "/v2/Users", (404, "", "there is no such endpoint")),
+        (
+            "GET",
+            "/v2/Users",
+            (404, "", "let the base URL in Okta end with /scim/v2"),
+        ),
     ] {
         let answer = two.send(method, path, good(method)).await;
         assert_refused(&answer, refusal, &format!("{method} {path}"));
+    }
+    assert_eq!(two.stored().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")] // rule: S-7644-3.13-01
+async fn another_version_of_the_protocol_is_refused_for_every_method() {
+    let two = Two::start().await;
+    let before = two.stored().await;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let user = format!("/scim/v1{}", two.alice);
+    for (method, path) in [
+        ("GET", "/scim/v1/Users?startIndex=1&count=2"),
+        ("POST", "/scim/v1/Users"),
+        ("GET", &user),
+        ("PUT", &user),
+        ("PATCH", &user),
+        ("DELETE", &user),
+        ("GET", "/scim/v1/ServiceProviderConfig"),
+        ("GET", "/scim/v1"),
+        ("GET", "/scim/v1.1/Users"),
+        ("GET", "/scim/v3/Users"),
+        ("GET", "/scim/V2/Users"),
+    ] {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", two.world.base))
+            .header("authorization", format!("Bearer {}", two.world.token))
+            .body(Full::from(good(method)))
+            .unwrap();
+        let (head, body) = client.request(request).await.unwrap().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let answer = Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: serde_json::from_slice(&bytes).unwrap(),
+        };
+
+        let says = "let the base URL end with /scim/v2";
+        let shown = format!("{method} {path}");
+        assert_refused(&answer, (400, "invalidVers", says), &shown);
     }
     assert_eq!(two.stored().await, before);
 }
