@@ -107,8 +107,7 @@ pub(crate) async fn holder(
     account: &AccountId,
     name: &str,
 ) -> Result<String, StoreError> {
-    let holder: Option<Uuid> = of(account)
-        .filter(Column::Name.eq(name))
+    let holder: Option<Uuid> = named(account, name)
         .select_only()
         .column(Column::PermissionSetId)
         .into_tuple()
@@ -131,6 +130,10 @@ pub(crate) async fn list(
 ) -> Result<Vec<PermissionSet>, StoreError> {
     let rows = page(account, after).limit(limit).all(db).await?;
     rows.into_iter().map(read).collect()
+}
+
+fn named(account: &AccountId, name: &str) -> Select<Entity> {
+    of(account).filter(Column::Name.eq(name))
 }
 
 fn page(account: &AccountId, after: Option<PermissionSetId>) -> Select<Entity> {
@@ -377,5 +380,39 @@ fn name_taken(error: StoreError, content: &Content) -> Error {
         }
     } else {
         Error::Internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rollcall_store::Store;
+    use rollcall_types::OsEntropy;
+    use sea_orm::{DbBackend, QueryTrait};
+
+    use super::*;
+    use crate::store::Migrator;
+
+    #[tokio::test]
+    async fn the_list_and_the_look_up_by_name_walk_an_index_and_sort_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("permissions.db");
+        let store = Store::open::<Migrator>(&path, &OsEntropy).await.unwrap();
+        let account = AccountId::parse("acme").unwrap();
+        let key = "sqlite_autoindex_permission_sets_1 (account_id=? AND permission_set_id>?)";
+        let name = "permission_sets_name (account_id=? AND name=?)";
+
+        for (query, index) in [(page(&account, None), key), (named(&account, "a"), name)] {
+            let mut query = query.build(DbBackend::Sqlite);
+            query.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+            let rows = store.reader().query_all_raw(query).await.unwrap();
+            let plan: Vec<String> = rows
+                .iter()
+                .map(|row| row.try_get("", "detail").unwrap())
+                .collect();
+            assert_eq!(
+                plan,
+                [format!("SEARCH permission_sets USING INDEX {index}")]
+            );
+        }
     }
 }

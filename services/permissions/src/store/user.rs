@@ -3,8 +3,7 @@
 use rollcall_store::feed::{NewChange, Op, append};
 use rollcall_store::{Error, Tx};
 use rollcall_types::{AccountId, ConnectionId, UserId};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Statement, Value};
 
 use super::change::{Kind, Origin};
 use crate::input::Input;
@@ -36,7 +35,18 @@ mod row {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use row::{ActiveModel, Column, Entity, Model};
+use row::{Column, Entity, Model};
+
+// What `put` runs is SQL text, since a first start runs it for every user that there is: with
+// statements that sea-orm builds, a user took 88 us of processor time instead of 60. The load into
+// memory gained nothing by text.
+const FIND: &str = "SELECT account_id, user_id, access, connection_id, roles, version, generation \
+    FROM followed_users WHERE account_id = $1 AND user_id = $2";
+const SAVE: &str = "INSERT INTO followed_users \
+    (account_id, user_id, access, connection_id, roles, version, generation) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account_id, user_id) DO UPDATE SET \
+    access = excluded.access, connection_id = excluded.connection_id, roles = excluded.roles, \
+    version = excluded.version, generation = excluded.generation";
 
 fn read(row: &Model) -> Result<UserInput, Error> {
     let roles = row.roles.as_deref();
@@ -47,10 +57,6 @@ fn read(row: &Model) -> Result<UserInput, Error> {
             .map(|json| super::from_json(json, "roles"))
             .transpose()?,
     })
-}
-
-fn key(account: &AccountId, id: UserId) -> (String, sea_orm::prelude::Uuid) {
-    (account.to_string(), id.to_uuid())
 }
 
 /// Every user, for memory.
@@ -78,7 +84,7 @@ pub(super) async fn put(
     user: &UserInput,
     generation: i64,
 ) -> Result<(), Error> {
-    let present = Entity::find_by_id(key(&input.account, id)).one(tx).await?;
+    let present = find(tx, &input.account, id).await?;
     if let Some(row) = &present {
         // Versions of two generations are not comparable: the feed may have been restored.
         if row.generation == generation && row.version > input.version {
@@ -102,6 +108,12 @@ pub(super) async fn put(
     Ok(())
 }
 
+async fn find(tx: &Tx, account: &AccountId, id: UserId) -> Result<Option<Model>, Error> {
+    let values: [Value; 2] = [account.as_str().into(), id.to_uuid().into()];
+    let find = Statement::from_sql_and_values(tx.get_database_backend(), FIND, values);
+    Ok(Entity::find().from_raw_sql(find).one(tx).await?)
+}
+
 async fn save(
     tx: &Tx,
     input: &Input,
@@ -109,27 +121,17 @@ async fn save(
     user: &UserInput,
     generation: i64,
 ) -> Result<(), Error> {
-    let row = ActiveModel {
-        account_id: Set(input.account.to_string()),
-        user_id: Set(id.to_uuid()),
-        access: Set(user.access.into()),
-        connection_id: Set(user.connection.map(ConnectionId::to_uuid)),
-        roles: Set(user.roles.as_ref().map(super::to_json).transpose()?),
-        version: Set(input.version),
-        generation: Set(generation),
-    };
-    let mut conflict = OnConflict::columns([Column::AccountId, Column::UserId]);
-    conflict.update_columns([
-        Column::Access,
-        Column::ConnectionId,
-        Column::Roles,
-        Column::Version,
-        Column::Generation,
-    ]);
-    Entity::insert(row)
-        .on_conflict(conflict)
-        .exec_without_returning(tx)
-        .await?;
+    let values: [Value; 7] = [
+        input.account.as_str().into(),
+        id.to_uuid().into(),
+        i32::from(user.access).into(),
+        user.connection.map(ConnectionId::to_uuid).into(),
+        user.roles.as_ref().map(super::to_json).transpose()?.into(),
+        input.version.into(),
+        generation.into(),
+    ];
+    let save = Statement::from_sql_and_values(tx.get_database_backend(), SAVE, values);
+    tx.execute_raw(save).await?;
     Ok(())
 }
 
@@ -150,7 +152,9 @@ pub(super) async fn delete(
     account: &AccountId,
     id: UserId,
 ) -> Result<(), Error> {
-    let deleted = Entity::delete_by_id(key(account, id)).exec(tx).await?;
+    let deleted = Entity::delete_by_id((account.to_string(), id.to_uuid()))
+        .exec(tx)
+        .await?;
     if deleted.rows_affected > 0 {
         let id = id.to_string();
         let change = NewChange {
