@@ -1,11 +1,37 @@
 //! The cursor of a feed that a service follows, stored in its own database.
 
 use rollcall_types::Timestamp;
-use sea_orm::sea_query::{Alias, ColumnDef};
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait};
 use sea_orm_migration::SchemaManager;
+use sea_orm_migration::prelude::Table;
+use sea_orm_migration::schema::{big_integer, text, timestamp_with_time_zone_null};
 
 use crate::error::Error;
+
+#[expect(
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "what sea-orm generates"
+)]
+mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "follows")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub source: String,
+        pub cursor: String,
+        pub generation: i64,
+        pub through: Option<DateTimeUtc>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use row::{ActiveModel, Column, Entity, Model};
 
 /// Where a service is in a feed that it follows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,20 +49,31 @@ pub struct Followed {
 /// # Errors
 /// What the database says.
 pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    let name = Alias::new;
-    let mut table = sea_orm_migration::prelude::Table::create();
-    table
-        .table(name("follows"))
-        .col(
-            ColumnDef::new(name("source"))
-                .text()
-                .not_null()
-                .primary_key(),
-        )
-        .col(ColumnDef::new(name("cursor")).text().not_null())
-        .col(ColumnDef::new(name("generation")).big_integer().not_null())
-        .col(ColumnDef::new(name("through")).text());
+    let table = Table::create()
+        .table("follows")
+        .col(text("source").primary_key())
+        .col(text("cursor"))
+        .col(big_integer("generation"))
+        .col(timestamp_with_time_zone_null("through"))
+        .take();
     manager.create_table(table).await
+}
+
+fn read(row: Model) -> Followed {
+    Followed {
+        cursor: row.cursor,
+        generation: row.generation,
+        through: row.through.map(Timestamp::new),
+    }
+}
+
+fn write(source: &str, place: &Followed) -> ActiveModel {
+    ActiveModel {
+        source: Set(source.to_owned()),
+        cursor: Set(place.cursor.clone()),
+        generation: Set(place.generation),
+        through: Set(place.through.map(Timestamp::to_chrono)),
+    }
 }
 
 /// Reads where the service is in the feed `source`.
@@ -44,20 +81,8 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 /// # Errors
 /// What the database says.
 pub async fn load(db: &impl ConnectionTrait, source: &str) -> Result<Followed, Error> {
-    let statement = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        "SELECT cursor, generation, through FROM follows WHERE source = $1",
-        [source.into()],
-    );
-    let Some(row) = db.query_one_raw(statement).await? else {
-        return Ok(Followed::default());
-    };
-    let through: Option<String> = row.try_get("", "through")?;
-    Ok(Followed {
-        cursor: row.try_get("", "cursor")?,
-        generation: row.try_get("", "generation")?,
-        through: through.as_deref().and_then(Timestamp::parse),
-    })
+    let row = Entity::find_by_id(source).one(db).await?;
+    Ok(row.map(read).unwrap_or_default())
 }
 
 /// Stores where the service is, in the transaction that applies what came.
@@ -65,18 +90,11 @@ pub async fn load(db: &impl ConnectionTrait, source: &str) -> Result<Followed, E
 /// # Errors
 /// What the database says.
 pub async fn save(db: &impl ConnectionTrait, source: &str, place: &Followed) -> Result<(), Error> {
-    let statement = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        "INSERT INTO follows (source, cursor, generation, through) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (source) DO UPDATE SET cursor = excluded.cursor, \
-         generation = excluded.generation, through = excluded.through",
-        [
-            source.into(),
-            place.cursor.as_str().into(),
-            place.generation.into(),
-            place.through.map(Timestamp::to_rfc3339_micros).into(),
-        ],
-    );
-    db.execute_raw(statement).await?;
+    let mut conflict = OnConflict::column(Column::Source);
+    conflict.update_columns([Column::Cursor, Column::Generation, Column::Through]);
+    Entity::insert(write(source, place))
+        .on_conflict(conflict)
+        .exec_without_returning(db)
+        .await?;
     Ok(())
 }
