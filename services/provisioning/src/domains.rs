@@ -11,7 +11,7 @@ use rollcall_rpc::follower::{self, Follower};
 use rollcall_rpc::pb::common::v1::ChangeOp;
 use rollcall_rpc::pb::verification::v1 as pb;
 use rollcall_store::follow;
-use rollcall_types::{AccountId, DomainName, Timestamp};
+use rollcall_types::{AccountId, DomainId, DomainName, Timestamp};
 
 use crate::error::Error;
 use crate::store::domain::Projected;
@@ -99,8 +99,11 @@ impl Follower for Projection {
                     let Ok(account) = AccountId::parse(&domain.account_id) else {
                         continue;
                     };
+                    let Ok(id) = DomainId::parse(&domain.domain_id) else {
+                        continue;
+                    };
                     if change.op() == ChangeOp::Deleted {
-                        store::domain::delete(tx, &account, &domain.domain_id).await?;
+                        store::domain::delete(tx, &account, id).await?;
                         continue;
                     }
                     let Ok(name) = DomainName::parse(&domain.name) else {
@@ -108,7 +111,7 @@ impl Follower for Projection {
                     };
                     let projected = Projected {
                         account,
-                        domain_id: domain.domain_id.clone(),
+                        id,
                         name,
                         verified: domain.state() == pb::DomainState::Verified,
                         version: domain.version,

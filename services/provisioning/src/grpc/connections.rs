@@ -107,8 +107,7 @@ impl ConnectionService for Api {
                     let installed = store::connection::installed(tx, account).await?;
                     let installed = installed
                         .ok_or_else(|| Error::not_found("connection of account", account))?;
-                    let tokens =
-                        store::connection::tokens(tx, account, Uuid::nil(), 10_000).await?;
+                    let tokens = store::token::list(tx, account, Uuid::nil(), 10_000).await?;
                     let mine = tokens
                         .iter()
                         .filter(|token| token.connection == installed.id);
@@ -128,7 +127,7 @@ impl ConnectionService for Api {
                         ends: None,
                     };
                     let hash = credential.secret_hash();
-                    store::connection::insert_token(tx, account, &token, &hash).await?;
+                    store::token::insert(tx, account, &token, &hash).await?;
                     Ok(token)
                 })
             })
@@ -151,7 +150,7 @@ impl ConnectionService for Api {
         let page = parse_page(request.page_size, &request.page_token, &list)?;
         let after = page.after.parse().unwrap_or(Uuid::nil());
         let reader = self.0.store.reader();
-        let found = store::connection::tokens(reader, &entry.id, after, page.size + 1).await;
+        let found = store::token::list(reader, &entry.id, after, page.size + 1).await;
         let mut found = found.map_err(Error::from)?;
         let next = next_token(&mut found, page.size, |token| {
             page::token(&token.id.to_string(), &list)
@@ -183,10 +182,10 @@ impl ConnectionService for Api {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let found = store::connection::find_token(tx, &entry.id, id).await?;
+                    let found = store::token::find(tx, &entry.id, id).await?;
                     let mut token = found.ok_or_else(|| Error::not_found("token", id))?;
                     if let Some(end) = token.revoke(at, now)? {
-                        store::connection::end_token(tx, &entry.id, id, end).await?;
+                        store::token::end(tx, &entry.id, id, end).await?;
                         token.ends = Some(end);
                     }
                     Ok::<_, Error>(token)

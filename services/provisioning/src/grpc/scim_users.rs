@@ -27,7 +27,7 @@ impl Api {
         let known = match self.0.tokens.get(credential.id()) {
             Some(known) => known,
             None => {
-                let found = store::connection::look_up(self.0.store.reader(), &credential).await?;
+                let found = store::token::look_up(self.0.store.reader(), &credential).await?;
                 let known = found.ok_or(Error::CredentialInvalid)?;
                 self.0.tokens.put(credential.id(), known.clone());
                 known
@@ -93,7 +93,7 @@ impl Write {
     /// Looks the credential up in the transaction of the write, so that a token revoked before it
     /// changes nothing (C-03).
     async fn begin(&self, tx: &Tx) -> Result<Writer, Error> {
-        let found = store::connection::look_up(tx, &self.credential).await?;
+        let found = store::token::look_up(tx, &self.credential).await?;
         let principal = found
             .and_then(|known| known.admits(&self.credential, self.now))
             .ok_or(Error::CredentialInvalid)?;

@@ -31,8 +31,8 @@ mod row {
         pub sso_enabled: bool,
         pub seats: String,
         pub version: i64,
-        pub created: String,
-        pub updated: String,
+        pub created: DateTimeUtc,
+        pub updated: DateTimeUtc,
         pub change_seq: i64,
     }
 
@@ -42,9 +42,8 @@ mod row {
 use row::{ActiveModel, Column, Entity, Model};
 
 fn entry(row: &Model) -> Result<Entry, Error> {
-    let time = |text: &str| Timestamp::parse(text).ok_or(Error::Corrupt("time"));
     Ok(Entry {
-        id: AccountId::parse(&row.account_id).map_err(|_| Error::Corrupt("account id"))?,
+        id: super::account_id(&row.account_id)?,
         stored: Stored {
             account: Account {
                 display_name: row.display_name.clone(),
@@ -57,8 +56,8 @@ fn entry(row: &Model) -> Result<Entry, Error> {
                 seats: record::from_text(&row.seats, "seats")?,
             },
             version: row.version,
-            created: time(&row.created)?,
-            updated: time(&row.updated)?,
+            created: Timestamp::new(row.created),
+            updated: Timestamp::new(row.updated),
         },
     })
 }
@@ -157,8 +156,8 @@ pub async fn save(
         sso_enabled: Set(account.sso_enabled),
         seats: Set(record::to_text(&account.seats)?),
         version: Set(after.version),
-        created: Set(after.created.to_rfc3339_micros()),
-        updated: Set(after.updated.to_rfc3339_micros()),
+        created: Set(after.created.to_chrono()),
+        updated: Set(after.updated.to_chrono()),
         change_seq: Set(position),
     };
     let mut conflict = OnConflict::column(Column::AccountId);

@@ -1,18 +1,28 @@
 //! The service's tables, and the only place that knows SQL.
 //!
 //! Functions take the account first: no resource is reached but through its account.
+//!
+//! Tables have private entities and typed queries. What runs for each request of Okta (the token,
+//! its domain, users), and what the release of users asks for, are raw statements, since an
+//! `ActiveModel` costs twice the whole statement; so `users` has no entity.
 
 pub mod account;
 pub mod connection;
 pub mod domain;
+mod email;
 mod filter;
 mod migrations;
+#[cfg(test)]
+mod plan;
 pub mod record;
 pub mod snapshot;
+pub mod token;
 pub mod user;
 
 use rollcall_rpc::pb::common::v1::{Actor, ActorKind};
-use rollcall_types::{ConnectionId, RequestId, Timestamp};
+use rollcall_store::Error;
+use rollcall_types::{AccountId, ConnectionId, RequestId, Timestamp};
+use sea_orm::{ConnectionTrait, Statement, Value};
 
 pub use migrations::Migrator;
 
@@ -65,4 +75,18 @@ impl Origin {
             time,
         }
     }
+}
+
+/// A raw statement.
+fn statement(
+    db: &impl ConnectionTrait,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
+}
+
+/// The account of a row.
+fn account_id(text: &str) -> Result<AccountId, Error> {
+    AccountId::parse(text).map_err(|_| Error::Corrupt("account id"))
 }

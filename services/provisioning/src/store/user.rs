@@ -1,15 +1,14 @@
-//! Users: raw statements, since these are the hot paths (an ActiveModel costs twice the whole
-//! statement).
+//! Users. Their statements are raw (see [`super`]): most of them are what Okta waits for.
 
 use rollcall_scim::{self as scim, Filter};
 use rollcall_store::feed::{self, NewChange, Op};
 use rollcall_store::{Error, Tx};
 use rollcall_types::{AccountId, ConnectionId, DomainName, Timestamp, UserId, fold};
+use sea_orm::prelude::{DateTimeUtc, Uuid};
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
-use uuid::Uuid;
 
 use super::filter::{self, Condition};
-use super::{Origin, kind, record};
+use super::{Origin, email, kind, record, statement};
 use crate::user::{User, changed_paths};
 
 const COLUMNS: &str = "u.account_id, u.user_id, u.external_id, u.roles, u.active, u.admitted, \
@@ -73,9 +72,9 @@ impl Row {
 }
 
 fn read(row: &QueryResult) -> Result<Row, Error> {
-    let time = |column: &str| {
-        let text: String = row.try_get("", column)?;
-        Timestamp::parse(&text).ok_or(Error::Corrupt("time"))
+    let time = |column| {
+        let time = row.try_get::<DateTimeUtc>("", column);
+        time.map(Timestamp::new)
     };
     Ok(Row {
         id: UserId::from_uuid(row.try_get::<Uuid>("", "user_id")?),
@@ -94,10 +93,6 @@ fn read(row: &QueryResult) -> Result<Row, Error> {
     })
 }
 
-fn statement(db: &impl ConnectionTrait, sql: String, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sql, values)
-}
-
 /// One user of the account.
 ///
 /// # Errors
@@ -110,7 +105,7 @@ pub async fn find(
     let query = statement(
         db,
         format!("SELECT {COLUMNS} FROM users u WHERE u.account_id = $1 AND u.user_id = $2"),
-        vec![account.as_str().into(), id.to_uuid().into()],
+        [account.as_str().into(), id.to_uuid().into()],
     );
     db.query_one_raw(query)
         .await?
@@ -150,7 +145,7 @@ pub async fn find_by(
             "SELECT {COLUMNS} FROM users u WHERE u.account_id = $1 AND u.{column} = $2 \
              ORDER BY u.user_id LIMIT 11"
         ),
-        vec![account.as_str().into(), value.into()],
+        [account.as_str().into(), value.into()],
     );
     db.query_all_raw(query).await?.iter().map(read).collect()
 }
@@ -175,6 +170,17 @@ pub async fn list(
     slice: Slice,
     limit: u64,
 ) -> Result<Vec<Row>, Error> {
+    let query = page(db, account, condition, slice, limit);
+    db.query_all_raw(query).await?.iter().map(read).collect()
+}
+
+fn page(
+    db: &impl ConnectionTrait,
+    account: &AccountId,
+    condition: &Condition,
+    slice: Slice,
+    limit: u64,
+) -> Statement {
     let mut values: Vec<Value> = vec![account.as_str().into()];
     let mut wanted = condition.sql(&mut values);
     let mut skip = String::new();
@@ -191,11 +197,7 @@ pub async fn list(
          (SELECT u.user_id FROM users u WHERE u.account_id = $1{wanted} \
          ORDER BY u.user_id LIMIT {limit}{skip}) ORDER BY u.user_id"
     );
-    db.query_all_raw(statement(db, sql, values))
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    statement(db, sql, values)
 }
 
 /// How many users match.
@@ -207,6 +209,14 @@ pub async fn count(
     account: &AccountId,
     condition: &Condition,
 ) -> Result<i64, Error> {
+    let row = db.query_one_raw(total(db, account, condition)).await?;
+    Ok(row
+        .map(|row| row.try_get("", "n"))
+        .transpose()?
+        .unwrap_or(0))
+}
+
+fn total(db: &impl ConnectionTrait, account: &AccountId, condition: &Condition) -> Statement {
     let mut values: Vec<Value> = vec![account.as_str().into()];
     let sql = if condition.is_everything() {
         "SELECT users AS n FROM user_counts WHERE account_id = $1".to_owned()
@@ -214,11 +224,7 @@ pub async fn count(
         let wanted = condition.sql(&mut values);
         format!("SELECT COUNT(*) AS n FROM users u WHERE u.account_id = $1{wanted}")
     };
-    let row = db.query_one_raw(statement(db, sql, values)).await?;
-    Ok(row
-        .map(|row| row.try_get("", "n"))
-        .transpose()?
-        .unwrap_or(0))
+    statement(db, sql, values)
 }
 
 /// Compiles a filter; see [`filter`].
@@ -231,20 +237,16 @@ pub fn compile(filter: Option<&Filter>) -> Result<Condition, scim::Error> {
 
 /// Begins the count of an account's users.
 pub(super) async fn begin_count(tx: &Tx, account: &AccountId) -> Result<(), Error> {
-    let sql = "INSERT INTO user_counts (account_id, users) VALUES ($1, 0)".to_owned();
-    tx.execute_raw(statement(tx, sql, vec![account.as_str().into()]))
+    let sql = "INSERT INTO user_counts (account_id, users) VALUES ($1, 0)";
+    tx.execute_raw(statement(tx, sql, [account.as_str().into()]))
         .await?;
     Ok(())
 }
 
 async fn count_by(tx: &Tx, account: &AccountId, delta: i64) -> Result<(), Error> {
-    let sql = "UPDATE user_counts SET users = users + $2 WHERE account_id = $1".to_owned();
-    tx.execute_raw(statement(
-        tx,
-        sql,
-        vec![account.as_str().into(), delta.into()],
-    ))
-    .await?;
+    let sql = "UPDATE user_counts SET users = users + $2 WHERE account_id = $1";
+    let values = [account.as_str().into(), delta.into()];
+    tx.execute_raw(statement(tx, sql, values)).await?;
     Ok(())
 }
 
@@ -255,15 +257,14 @@ async fn count_by(tx: &Tx, account: &AccountId, delta: i64) -> Result<(), Error>
 pub async fn insert(tx: &Tx, user: &User, origin: &Origin) -> Result<i64, Error> {
     let position = append(tx, None, user, origin).await?;
     let mut values = row_values(user, position)?;
-    values.push(user.created.to_rfc3339_micros().into());
+    values.push(user.created.to_chrono().into());
     let sql = "INSERT INTO users (account_id, user_id, user_name_folded, email_folded, \
                email_type_folded, email_domain, external_id, roles, active_sent, active, admitted, \
                since, connection_id, version, updated, change_seq, document, created) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
                $18)";
-    tx.execute_raw(statement(tx, sql.to_owned(), values))
-        .await?;
-    insert_emails(tx, user).await?;
+    tx.execute_raw(statement(tx, sql, values)).await?;
+    email::insert(tx, user).await?;
     count_by(tx, &user.account, 1).await?;
     Ok(position)
 }
@@ -282,15 +283,12 @@ pub async fn update(tx: &Tx, before: &User, after: &User, origin: &Origin) -> Re
                admitted = $11, since = $12, connection_id = $13, version = $14, updated = $15, \
                change_seq = $16, document = $17 \
                WHERE account_id = $1 AND user_id = $2 AND version = $18";
-    let done = tx
-        .execute_raw(statement(tx, sql.to_owned(), values))
-        .await?;
+    let done = tx.execute_raw(statement(tx, sql, values)).await?;
     if done.rows_affected() != 1 {
         return Err(Error::TryAgain("the user changed meanwhile".to_owned()));
     }
     if before.attributes.emails != after.attributes.emails {
-        delete_emails(tx, after).await?;
-        insert_emails(tx, after).await?;
+        email::replace(tx, after).await?;
     }
     Ok(position)
 }
@@ -314,9 +312,9 @@ pub async fn delete(tx: &Tx, user: &User, origin: &Origin) -> Result<i64, Error>
         after: "",
     };
     let position = feed::append(tx, change).await?;
-    delete_emails(tx, user).await?;
-    let sql = "DELETE FROM users WHERE account_id = $1 AND user_id = $2".to_owned();
-    let values = vec![user.account.as_str().into(), user.id.to_uuid().into()];
+    // Its further addresses go with it (ON DELETE CASCADE).
+    let sql = "DELETE FROM users WHERE account_id = $1 AND user_id = $2";
+    let values = [user.account.as_str().into(), user.id.to_uuid().into()];
     tx.execute_raw(statement(tx, sql, values)).await?;
     count_by(tx, &user.account, -1).await?;
     Ok(position)
@@ -348,7 +346,7 @@ async fn append(
 /// The columns of a row, `$1` to `$17`.
 fn row_values(user: &User, position: i64) -> Result<Vec<Value>, Error> {
     let attributes = &user.attributes;
-    let email = primary(attributes);
+    let email = email::primary(attributes);
     let roles = attributes.roles.as_ref().map(record::to_text).transpose()?;
     Ok(vec![
         user.account.as_str().into(),
@@ -365,10 +363,10 @@ fn row_values(user: &User, position: i64) -> Result<Vec<Value>, Error> {
         attributes.active.into(),
         user.active.into(),
         user.admitted.into(),
-        user.since.to_rfc3339_micros().into(),
+        user.since.to_chrono().into(),
         user.connection.map(ConnectionId::to_uuid).into(),
         user.version.into(),
-        user.updated.to_rfc3339_micros().into(),
+        user.updated.to_chrono().into(),
         position.into(),
         document(attributes).into(),
     ])
@@ -384,46 +382,6 @@ fn document(attributes: &scim::User) -> String {
     serde_json::Value::Object(document).to_string()
 }
 
-fn primary(attributes: &scim::User) -> Option<&scim::MultiValue> {
-    attributes.emails.get(primary_index(attributes))
-}
-
-fn primary_index(attributes: &scim::User) -> usize {
-    let mut emails = attributes.emails.iter();
-    emails
-        .position(|email| email.primary == Some(true))
-        .unwrap_or(0)
-}
-
-/// Further addresses than the primary one are rows of their own (rare).
-async fn insert_emails(tx: &Tx, user: &User) -> Result<(), Error> {
-    let first = primary_index(&user.attributes);
-    for (position, email) in user.attributes.emails.iter().enumerate() {
-        if position == first {
-            continue;
-        }
-        let sql = "INSERT INTO user_emails (account_id, user_id, position, value_folded, \
-                   type_folded) VALUES ($1, $2, $3, $4, $5)";
-        let values = vec![
-            user.account.as_str().into(),
-            user.id.to_uuid().into(),
-            i64::try_from(position).unwrap_or(i64::MAX).into(),
-            fold::fold(&email.value).into(),
-            email.type_.as_deref().map(fold::fold).into(),
-        ];
-        tx.execute_raw(statement(tx, sql.to_owned(), values))
-            .await?;
-    }
-    Ok(())
-}
-
-async fn delete_emails(tx: &Tx, user: &User) -> Result<(), Error> {
-    let sql = "DELETE FROM user_emails WHERE account_id = $1 AND user_id = $2".to_owned();
-    let values = vec![user.account.as_str().into(), user.id.to_uuid().into()];
-    tx.execute_raw(statement(tx, sql, values)).await?;
-    Ok(())
-}
-
 /// Held users of a domain in the order in which they came.
 ///
 /// # Errors
@@ -434,16 +392,22 @@ pub async fn held(
     domain: &DomainName,
     limit: u64,
 ) -> Result<Vec<User>, Error> {
-    let query = statement(
-        db,
-        format!(
-            "SELECT {COLUMNS} FROM users u WHERE u.account_id = $1 AND u.email_domain = $2 \
-             AND u.admitted = FALSE ORDER BY u.user_id LIMIT {limit}"
-        ),
-        vec![account.as_str().into(), domain.as_str().into()],
-    );
+    let query = held_page(db, account, domain, limit);
     let rows = db.query_all_raw(query).await?;
     rows.iter().map(|row| read(row)?.decode(account)).collect()
+}
+
+fn held_page(
+    db: &impl ConnectionTrait,
+    account: &AccountId,
+    domain: &DomainName,
+    limit: u64,
+) -> Statement {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM users u WHERE u.account_id = $1 AND u.email_domain = $2 \
+         AND u.admitted = FALSE ORDER BY u.user_id LIMIT {limit}"
+    );
+    statement(db, sql, [account.as_str().into(), domain.as_str().into()])
 }
 
 /// The users of a snapshot.
@@ -453,24 +417,34 @@ pub(super) async fn snapshot(
     after: (&str, Uuid),
     position: i64,
 ) -> Result<Vec<User>, Error> {
-    let filter = if only.is_some() {
-        "AND u.account_id = $4"
-    } else {
-        ""
-    };
-    let sql = format!(
-        "SELECT {COLUMNS} FROM users u WHERE (u.account_id, u.user_id) > ($1, $2) \
-         AND u.change_seq <= $3 {filter} ORDER BY u.account_id, u.user_id LIMIT {}",
-        feed::PAGE
-    );
-    let mut values: Vec<Value> = vec![after.0.into(), after.1.into(), position.into()];
-    values.extend(only.map(|account| account.as_str().into()));
-    let rows = db.query_all_raw(statement(db, sql, values)).await?;
+    let query = snapshot_page(db, only, after, position);
+    let rows = db.query_all_raw(query).await?;
     rows.iter()
         .map(|row| {
             let account: String = row.try_get("", "account_id")?;
-            let account = AccountId::parse(&account).map_err(|_| Error::Corrupt("account id"))?;
-            read(row)?.decode(&account)
+            read(row)?.decode(&super::account_id(&account)?)
         })
         .collect()
 }
+
+fn snapshot_page(
+    db: &impl ConnectionTrait,
+    only: Option<&AccountId>,
+    (account, id): (&str, Uuid),
+    position: i64,
+) -> Statement {
+    let rest = match only {
+        Some(_) => "u.account_id = $1 AND u.user_id > $2",
+        None => "(u.account_id, u.user_id) > ($1, $2)",
+    };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM users u WHERE {rest} AND u.change_seq <= $3 \
+         ORDER BY u.account_id, u.user_id LIMIT {}",
+        feed::PAGE
+    );
+    let account = only.map_or(account, AccountId::as_str);
+    statement(db, sql, [account.into(), id.into(), position.into()])
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,109 +4,244 @@
 //! Keys begin with the account. userName is unique by its folded form; externalId is unique per
 //! connection. `change_seq` is the position of a row's last change, for snapshots of the feed.
 
+use rollcall_store::{feed, follow};
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::{
+    big_integer, blob, boolean, boolean_null, text, text_null, timestamp_with_time_zone as time,
+    timestamp_with_time_zone_null as time_null, uuid, uuid_null,
+};
 
 /// See the module.
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
 
-/// The statements, the same text for SQLite and PostgreSQL. (The binary type of ids differs and is
-/// filled in.)
-const TABLES: &[&str] = &[
-    "CREATE TABLE accounts (
-        account_id TEXT NOT NULL PRIMARY KEY,
-        display_name TEXT NOT NULL,
-        subscriptions TEXT NOT NULL,
-        pricing_model TEXT NOT NULL,
-        sso_enabled BOOLEAN NOT NULL,
-        seats TEXT NOT NULL,
-        version BIGINT NOT NULL,
-        created TEXT NOT NULL,
-        updated TEXT NOT NULL,
-        change_seq BIGINT NOT NULL)",
-    "CREATE TABLE connections (
-        account_id TEXT NOT NULL REFERENCES accounts (account_id),
-        connection_id {uuid} NOT NULL,
-        state TEXT NOT NULL,
-        installed TEXT NOT NULL,
-        version BIGINT NOT NULL,
-        change_seq BIGINT NOT NULL,
-        PRIMARY KEY (account_id, connection_id))",
-    "CREATE UNIQUE INDEX connections_installed ON connections (account_id) WHERE state = 'CONNECTED'",
-    "CREATE TABLE tokens (
-        account_id TEXT NOT NULL,
-        token_id {uuid} NOT NULL,
-        connection_id {uuid} NOT NULL,
-        secret_hash {bytes} NOT NULL,
-        label TEXT NOT NULL,
-        creator TEXT NOT NULL,
-        created TEXT NOT NULL,
-        expires TEXT NOT NULL,
-        ends TEXT,
-        PRIMARY KEY (account_id, token_id),
-        FOREIGN KEY (account_id, connection_id) REFERENCES connections (account_id, connection_id))",
-    "CREATE UNIQUE INDEX tokens_look_up ON tokens (token_id)",
-    "CREATE TABLE users (
-        account_id TEXT NOT NULL REFERENCES accounts (account_id),
-        user_id {uuid} NOT NULL,
-        user_name_folded TEXT NOT NULL,
-        email_folded TEXT,
-        email_type_folded TEXT,
-        email_domain TEXT,
-        external_id TEXT,
-        roles TEXT,
-        active_sent BOOLEAN,
-        active BOOLEAN NOT NULL,
-        admitted BOOLEAN NOT NULL,
-        since TEXT NOT NULL,
-        connection_id {uuid},
-        version BIGINT NOT NULL,
-        created TEXT NOT NULL,
-        updated TEXT NOT NULL,
-        change_seq BIGINT NOT NULL,
-        document TEXT NOT NULL,
-        PRIMARY KEY (account_id, user_id))",
-    "CREATE UNIQUE INDEX users_user_name ON users (account_id, user_name_folded)",
-    "CREATE INDEX users_email ON users (account_id, email_folded)",
-    "CREATE UNIQUE INDEX users_external_id ON users (account_id, connection_id, external_id)
-        WHERE external_id IS NOT NULL",
-    "CREATE INDEX users_held ON users (account_id, email_domain, user_id) WHERE admitted = FALSE",
-    "CREATE TABLE user_emails (
-        account_id TEXT NOT NULL,
-        user_id {uuid} NOT NULL,
-        position BIGINT NOT NULL,
-        value_folded TEXT NOT NULL,
-        type_folded TEXT,
-        PRIMARY KEY (account_id, user_id, position),
-        FOREIGN KEY (account_id, user_id) REFERENCES users (account_id, user_id) ON DELETE CASCADE)",
-    "CREATE INDEX user_emails_value ON user_emails (account_id, value_folded)",
-    "CREATE TABLE user_counts (
-        account_id TEXT NOT NULL PRIMARY KEY REFERENCES accounts (account_id),
-        users BIGINT NOT NULL)",
-    "CREATE TABLE domains (
-        account_id TEXT NOT NULL,
-        name TEXT NOT NULL,
-        domain_id TEXT NOT NULL,
-        state TEXT NOT NULL,
-        version BIGINT NOT NULL,
-        generation BIGINT NOT NULL,
-        PRIMARY KEY (account_id, name))",
-];
-
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let sqlite = manager.get_database_backend() == sea_orm::DbBackend::Sqlite;
-        let (uuid, bytes) = if sqlite {
-            ("BLOB", "BLOB")
-        } else {
-            ("UUID", "BYTEA")
-        };
-        for table in TABLES {
-            let text = table.replace("{uuid}", uuid).replace("{bytes}", bytes);
-            manager.get_connection().execute_unprepared(&text).await?;
+        for table in [
+            accounts(),
+            connections(),
+            tokens(),
+            users(),
+            user_emails(),
+            user_counts(),
+            domains(),
+        ] {
+            manager.create_table(table).await?;
         }
-        rollcall_store::feed::create_table(manager).await?;
-        rollcall_store::follow::create_table(manager).await
+        for index in [
+            connections_installed(),
+            tokens_look_up(),
+            users_user_name(),
+            users_email(),
+            users_external_id(),
+            users_held(),
+            user_emails_value(),
+        ] {
+            manager.create_index(index).await?;
+        }
+        feed::create_table(manager).await?;
+        follow::create_table(manager).await
     }
+}
+
+fn accounts() -> TableCreateStatement {
+    Table::create()
+        .table("accounts")
+        .col(text("account_id").primary_key())
+        .col(text("display_name"))
+        .col(text("subscriptions"))
+        .col(text("pricing_model"))
+        .col(boolean("sso_enabled"))
+        .col(text("seats"))
+        .col(big_integer("version"))
+        .col(time("created"))
+        .col(time("updated"))
+        .col(big_integer("change_seq"))
+        .take()
+}
+
+fn connections() -> TableCreateStatement {
+    Table::create()
+        .table("connections")
+        .col(text("account_id"))
+        .col(uuid("connection_id"))
+        .col(text("state"))
+        .col(time("installed"))
+        .col(big_integer("version"))
+        .col(big_integer("change_seq"))
+        .primary_key(Index::create().col("account_id").col("connection_id"))
+        .foreign_key(&mut of_account("connections"))
+        .take()
+}
+
+fn connections_installed() -> IndexCreateStatement {
+    Index::create()
+        .name("connections_installed")
+        .table("connections")
+        .col("account_id")
+        .unique()
+        .and_where(Expr::col("state").eq("CONNECTED"))
+        .take()
+}
+
+fn tokens() -> TableCreateStatement {
+    let connection = ("account_id", "connection_id");
+    Table::create()
+        .table("tokens")
+        .col(text("account_id"))
+        .col(uuid("token_id"))
+        .col(uuid("connection_id"))
+        .col(blob("secret_hash"))
+        .col(text("label"))
+        .col(text("creator"))
+        .col(time("created"))
+        .col(time("expires"))
+        .col(time_null("ends"))
+        .primary_key(Index::create().col("account_id").col("token_id"))
+        .foreign_key(
+            ForeignKey::create()
+                .from("tokens", connection)
+                .to("connections", connection),
+        )
+        .take()
+}
+
+fn tokens_look_up() -> IndexCreateStatement {
+    Index::create()
+        .name("tokens_look_up")
+        .table("tokens")
+        .col("token_id")
+        .unique()
+        .take()
+}
+
+fn users() -> TableCreateStatement {
+    Table::create()
+        .table("users")
+        .col(text("account_id"))
+        .col(uuid("user_id"))
+        .col(text("user_name_folded"))
+        .col(text_null("email_folded"))
+        .col(text_null("email_type_folded"))
+        .col(text_null("email_domain"))
+        .col(text_null("external_id"))
+        .col(text_null("roles"))
+        .col(boolean_null("active_sent"))
+        .col(boolean("active"))
+        .col(boolean("admitted"))
+        .col(time("since"))
+        .col(uuid_null("connection_id"))
+        .col(big_integer("version"))
+        .col(time("created"))
+        .col(time("updated"))
+        .col(big_integer("change_seq"))
+        .col(text("document"))
+        .primary_key(Index::create().col("account_id").col("user_id"))
+        .foreign_key(&mut of_account("users"))
+        .take()
+}
+
+fn users_user_name() -> IndexCreateStatement {
+    Index::create()
+        .name("users_user_name")
+        .table("users")
+        .col("account_id")
+        .col("user_name_folded")
+        .unique()
+        .take()
+}
+
+fn users_email() -> IndexCreateStatement {
+    Index::create()
+        .name("users_email")
+        .table("users")
+        .col("account_id")
+        .col("email_folded")
+        .take()
+}
+
+fn users_external_id() -> IndexCreateStatement {
+    Index::create()
+        .name("users_external_id")
+        .table("users")
+        .col("account_id")
+        .col("connection_id")
+        .col("external_id")
+        .unique()
+        .and_where(Expr::col("external_id").is_not_null())
+        .take()
+}
+
+fn users_held() -> IndexCreateStatement {
+    Index::create()
+        .name("users_held")
+        .table("users")
+        .col("account_id")
+        .col("email_domain")
+        .col("user_id")
+        .and_where(Expr::col("admitted").eq(false))
+        .take()
+}
+
+fn user_emails() -> TableCreateStatement {
+    let user = ("account_id", "user_id");
+    Table::create()
+        .table("user_emails")
+        .col(text("account_id"))
+        .col(uuid("user_id"))
+        .col(big_integer("position"))
+        .col(text("value_folded"))
+        .col(text_null("type_folded"))
+        .primary_key(
+            Index::create()
+                .col("account_id")
+                .col("user_id")
+                .col("position"),
+        )
+        .foreign_key(
+            ForeignKey::create()
+                .from("user_emails", user)
+                .to("users", user)
+                .on_delete(ForeignKeyAction::Cascade),
+        )
+        .take()
+}
+
+fn user_emails_value() -> IndexCreateStatement {
+    Index::create()
+        .name("user_emails_value")
+        .table("user_emails")
+        .col("account_id")
+        .col("value_folded")
+        .take()
+}
+
+fn user_counts() -> TableCreateStatement {
+    Table::create()
+        .table("user_counts")
+        .col(text("account_id").primary_key())
+        .col(big_integer("users"))
+        .foreign_key(&mut of_account("user_counts"))
+        .take()
+}
+
+fn domains() -> TableCreateStatement {
+    Table::create()
+        .table("domains")
+        .col(text("account_id"))
+        .col(text("name"))
+        .col(uuid("domain_id"))
+        .col(boolean("verified"))
+        .col(big_integer("version"))
+        .col(big_integer("generation"))
+        .primary_key(Index::create().col("account_id").col("name"))
+        .take()
+}
+
+fn of_account(table: &'static str) -> ForeignKeyCreateStatement {
+    ForeignKey::create()
+        .from(table, "account_id")
+        .to("accounts", "account_id")
+        .take()
 }

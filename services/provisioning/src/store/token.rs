@@ -1,0 +1,188 @@
+//! Tokens of connections.
+
+use rollcall_store::{Error, Tx};
+use rollcall_types::credential::SecretHash;
+use rollcall_types::{AccountId, ConnectionId, Credential, Timestamp, TokenId};
+use sea_orm::prelude::{DateTimeUtc, Expr, Uuid};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, Statement,
+};
+
+use crate::connection::{Known, Principal, Token};
+
+#[expect(
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "what sea-orm generates"
+)]
+mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "tokens")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub account_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub token_id: Uuid,
+        pub connection_id: Uuid,
+        pub secret_hash: Vec<u8>,
+        pub label: String,
+        pub creator: String,
+        pub created: DateTimeUtc,
+        pub expires: DateTimeUtc,
+        pub ends: Option<DateTimeUtc>,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use row::{ActiveModel, Column, Entity, Model};
+
+fn read(row: Model) -> Token {
+    Token {
+        id: TokenId::from_uuid(row.token_id),
+        connection: ConnectionId::from_uuid(row.connection_id),
+        label: row.label,
+        creator: row.creator,
+        created: Timestamp::new(row.created),
+        expires: Timestamp::new(row.expires),
+        ends: row.ends.map(Timestamp::new),
+    }
+}
+
+fn write(account: &AccountId, token: &Token, hash: &SecretHash) -> ActiveModel {
+    ActiveModel {
+        account_id: Set(account.to_string()),
+        token_id: Set(token.id.to_uuid()),
+        connection_id: Set(token.connection.to_uuid()),
+        secret_hash: Set(hash.as_bytes().to_vec()),
+        label: Set(token.label.clone()),
+        creator: Set(token.creator.clone()),
+        created: Set(token.created.to_chrono()),
+        expires: Set(token.expires.to_chrono()),
+        ends: Set(token.ends.map(Timestamp::to_chrono)),
+    }
+}
+
+/// Looks a presented token up by its id, with its connection, which must be installed.
+///
+/// # Errors
+/// What the database says.
+pub async fn look_up(
+    db: &impl ConnectionTrait,
+    credential: &Credential,
+) -> Result<Option<Known>, Error> {
+    let query = of_installed(db, credential.id());
+    let row = db.query_one_raw(query).await?;
+    row.as_ref().map(known).transpose()
+}
+
+fn of_installed(db: &impl ConnectionTrait, id: TokenId) -> Statement {
+    super::statement(
+        db,
+        "SELECT t.account_id, t.connection_id, t.secret_hash, t.expires, t.ends FROM tokens t \
+         JOIN connections c ON c.account_id = t.account_id AND c.connection_id = t.connection_id \
+         WHERE t.token_id = $1 AND c.state = 'CONNECTED'",
+        [id.to_uuid().into()],
+    )
+}
+
+fn known(row: &QueryResult) -> Result<Known, Error> {
+    let account: String = row.try_get("", "account_id")?;
+    let connection: Uuid = row.try_get("", "connection_id")?;
+    let hash: Vec<u8> = row.try_get("", "secret_hash")?;
+    let expires: DateTimeUtc = row.try_get("", "expires")?;
+    let ends: Option<DateTimeUtc> = row.try_get("", "ends")?;
+    Ok(Known {
+        principal: Principal {
+            account: super::account_id(&account)?,
+            connection: ConnectionId::from_uuid(connection),
+        },
+        hash: SecretHash::from_bytes(&hash).ok_or(Error::Corrupt("token"))?,
+        end: Timestamp::new(ends.map_or(expires, |ends| ends.min(expires))),
+    })
+}
+
+/// The tokens of the account in order of their creation, after `after`.
+///
+/// # Errors
+/// What the database says.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    account: &AccountId,
+    after: Uuid,
+    limit: u64,
+) -> Result<Vec<Token>, Error> {
+    let rows = Entity::find()
+        .filter(Column::AccountId.eq(account.as_str()))
+        .filter(Column::TokenId.gt(after))
+        .order_by_asc(Column::TokenId)
+        .limit(limit)
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// One token of the account.
+///
+/// # Errors
+/// What the database says.
+pub async fn find(
+    db: &impl ConnectionTrait,
+    account: &AccountId,
+    id: TokenId,
+) -> Result<Option<Token>, Error> {
+    let key = (account.to_string(), id.to_uuid());
+    let row = Entity::find_by_id(key).one(db).await?;
+    Ok(row.map(read))
+}
+
+/// Stores a new token with the hash of its secret.
+///
+/// # Errors
+/// What the database says.
+pub async fn insert(
+    tx: &Tx,
+    account: &AccountId,
+    token: &Token,
+    hash: &SecretHash,
+) -> Result<(), Error> {
+    Entity::insert(write(account, token, hash))
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}
+
+/// Stores the end of a token.
+///
+/// # Errors
+/// What the database says.
+pub async fn end(tx: &Tx, account: &AccountId, id: TokenId, at: Timestamp) -> Result<(), Error> {
+    Entity::update_many()
+        .col_expr(Column::Ends, Expr::val(at.to_chrono()))
+        .filter(Column::AccountId.eq(account.as_str()))
+        .filter(Column::TokenId.eq(id.to_uuid()))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::plan::{open_store, plan};
+
+    #[tokio::test]
+    async fn a_token_is_looked_up_by_its_index() {
+        let (store, _folder) = open_store().await;
+        let id = TokenId::from_uuid(Uuid::nil());
+
+        let plan = plan(&store, of_installed(store.reader(), id)).await;
+
+        assert!(plan.contains("t USING INDEX tokens_look_up"), "{plan}");
+        assert!(plan.contains("c USING INDEX"), "{plan}");
+    }
+}

@@ -1,0 +1,108 @@
+//! What Okta waits for walks an index, and users come back as they were stored.
+
+use rollcall_scim::{MultiValue, User as Attributes};
+
+use super::*;
+use crate::account::{self as accounts, Account, PricingModel};
+use crate::store::account;
+use crate::store::plan::{acme, open_store, plan};
+use crate::user::{self as rules, Moment};
+
+fn filtered(filter: &str) -> Condition {
+    compile(Some(&Filter::parse(filter).unwrap())).unwrap()
+}
+
+#[tokio::test]
+async fn each_query_walks_an_index_and_sorts_nothing() {
+    let (store, _folder) = open_store().await;
+    let (db, acme) = (store.reader(), acme());
+    let domain = DomainName::parse("acme.example").unwrap();
+    let (all, first) = (Condition::default(), Slice::Skip(0));
+    let after = Slice::After(Uuid::nil());
+    let alice = filtered("userName eq \"alice\"");
+    let nobody = ("", Uuid::nil());
+    let key = "COVERING INDEX sqlite_autoindex_users_1 (account_id=?)";
+    let key_after = "COVERING INDEX sqlite_autoindex_users_1 (account_id=? AND user_id>?)";
+    let name = "INDEX users_user_name (account_id=? AND user_name_folded=?)";
+    let held = "INDEX users_held (account_id=? AND email_domain=?)";
+    let snapshot = "sqlite_autoindex_users_1 ((account_id,user_id)>(?,?))";
+    let snapshot_of_one = "sqlite_autoindex_users_1 (account_id=? AND user_id>?)";
+
+    for (query, index) in [
+        (page(db, &acme, &all, first, 9), key),
+        (page(db, &acme, &all, after, 9), key_after),
+        (page(db, &acme, &alice, first, 9), name),
+        (total(db, &acme, &alice), name),
+        (total(db, &acme, &all), "user_counts"),
+        (held_page(db, &acme, &domain, 9), held),
+        (snapshot_page(db, None, nobody, 9), snapshot),
+        (snapshot_page(db, Some(&acme), nobody, 9), snapshot_of_one),
+    ] {
+        let plan = plan(&store, query).await;
+        assert!(plan.contains(index), "{plan}");
+        assert!(!plan.contains("SCAN") && !plan.contains("B-TREE"), "{plan}");
+    }
+}
+
+fn alice(connection: ConnectionId, now: Timestamp) -> User {
+    let attributes = Attributes {
+        user_name: "alice@acme.example".to_owned(),
+        emails: ["alice@acme.example", "al@acme.example", "a@acme.example"]
+            .map(MultiValue::new)
+            .to_vec(),
+        ..Attributes::default()
+    };
+    let moment = Moment {
+        connection,
+        now,
+        verified: true,
+    };
+    rules::create(
+        &acme(),
+        UserId::from_uuid(Uuid::from_u128(1)),
+        attributes,
+        &moment,
+    )
+}
+
+async fn addresses(db: &impl ConnectionTrait) -> i64 {
+    let sql = "SELECT COUNT(*) AS n FROM user_emails";
+    let row = db.query_one_raw(statement(db, sql, [])).await.unwrap();
+    row.unwrap().try_get("", "n").unwrap()
+}
+
+#[tokio::test]
+async fn a_user_comes_back_to_the_microsecond_and_its_addresses_go_with_it() {
+    let (store, _folder) = open_store().await;
+    let now = Timestamp::parse("2026-11-24T09:00:00.000120Z").unwrap();
+    let user = alice(ConnectionId::from_uuid(Uuid::from_u128(7)), now);
+    let product = Account {
+        display_name: "Acme".to_owned(),
+        subscriptions: Vec::new(),
+        pricing_model: PricingModel::PermissionSetSeats,
+        sso_enabled: true,
+        seats: Vec::new(),
+    };
+    let stored = accounts::put(None, product, now).unwrap();
+    let origin = Origin::system(now);
+
+    let seen = store.write(|tx| {
+        Box::pin(async move {
+            account::save(tx, &user.account, None, &stored, &origin).await?;
+            insert(tx, &user, &origin).await?;
+            let with = addresses(tx).await;
+            let found = find(tx, &user.account, user.id).await?;
+            let found = found.map(|row| row.decode(&user.account)).transpose()?;
+            let entry = account::find(tx, &user.account).await?;
+            delete(tx, &user, &origin).await?;
+            let users = (Some(user), found);
+            let stored = (Some(stored), entry.map(|entry| entry.stored));
+            Ok::<_, Error>((users, stored, [with, addresses(tx).await]))
+        })
+    });
+    let (users, stored, addresses) = seen.await.unwrap();
+
+    assert_eq!(users.0, users.1);
+    assert_eq!(stored.0, stored.1);
+    assert_eq!(addresses, [2, 0]);
+}
