@@ -30,6 +30,9 @@ pub struct HttpLimits {
     /// How long a connection may be silent between two requests; 75 s, longer than the 60 s after
     /// which usual proxies stop to use a connection: who closes first can't lose a request.
     pub idle_timeout: Duration,
+    /// How long a client may take nothing of an answer before its connection is closed
+    /// (SEC-IN-03); 30 s. Who takes it slowly is left to take it.
+    pub write_timeout: Duration,
     /// Bytes of request line and header together, beyond which the answer is 431; 32 KiB, and
     /// never below 8 KiB.
     pub header_bytes: usize,
@@ -45,6 +48,7 @@ impl Default for HttpLimits {
         Self {
             header_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
             header_bytes: 32 * 1024,
             max_age: Duration::from_mins(10),
             drain: Duration::from_secs(30),
@@ -151,7 +155,7 @@ struct Connection {
 
 impl Connection {
     async fn run(self, mut stream: impl AsyncRead + AsyncWrite + Send + Unpin) {
-        let patience = Patience::new(self.limits.header_timeout, self.limits.idle_timeout);
+        let patience = Patience::new(&self.limits);
         let ended = self.converse(&mut stream, &patience).await;
         let Err(error) = ended else { return };
         tracing::debug!(%error, "a connection ended early");

@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
+/// More than the sockets of both sides hold.
+const LARGE: usize = 64 * 1024 * 1024;
+
 async fn start(limits: HttpLimits) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -28,6 +31,7 @@ async fn start(limits: HttpLimits) -> (SocketAddr, CancellationToken, JoinHandle
             "/slow",
             get(|| async { sleep(Duration::from_millis(300)).await }),
         )
+        .route("/large", get(|| async { "x".repeat(LARGE) }))
         .route("/never", get(std::future::pending::<()>));
     let stop = CancellationToken::new();
     let token = stop.clone();
@@ -75,6 +79,41 @@ async fn a_header_that_does_not_end_closes_its_connection_and_holds_no_other() {
     let closed = tokio::time::timeout(Duration::from_secs(5), slow.read_to_end(&mut rest)).await;
     assert!(closed.is_ok(), "the connection stayed open");
     assert!(rest.starts_with(b"HTTP/1.1 408 "));
+}
+
+#[tokio::test] // rule: SEC-IN-03 (part)
+async fn who_does_not_read_its_answer_is_cut_off_and_who_reads_slowly_is_not() {
+    let limits = HttpLimits {
+        write_timeout: Duration::from_millis(500),
+        ..HttpLimits::default()
+    };
+    let (address, _, _) = start(limits).await;
+    let large = "GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut deaf = send(address, large).await;
+    let mut slow = send(address, large).await;
+
+    let mut quick = send(address, GET).await;
+    assert!(answer(&mut quick).await.starts_with("HTTP/1.1 200 "));
+
+    let start = Instant::now();
+    let mut taken = 0;
+    let mut bytes = vec![0; 1024 * 1024];
+    loop {
+        let length = slow.read(&mut bytes).await.unwrap();
+        if length == 0 {
+            break;
+        }
+        taken += length;
+        if start.elapsed() < Duration::from_millis(1_500) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+    assert!(taken > LARGE, "the slow one got {taken} bytes only");
+
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(5), deaf.read_to_end(&mut rest)).await;
+    assert!(closed.is_ok(), "the connection stayed open");
+    assert!(rest.len() < LARGE, "the whole answer was on its way");
 }
 
 #[tokio::test]

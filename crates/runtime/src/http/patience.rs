@@ -1,5 +1,5 @@
-//! How long a connection waits for a request: short for a head that has begun, long for the
-//! silence between two requests.
+//! How long a connection waits for its client: short for a head that has begun, long for the
+//! silence between two requests, and for an answer to be taken.
 //!
 //! hyper has one timer for both. A client that keeps connections sends its next request whenever
 //! it likes; if the connection is closed at that moment, a POST is lost and nobody knows whether
@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use hyper::rt::{Sleep, Timer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+
+use super::HttpLimits;
 
 /// The head that a connection waits for, or that came last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +34,17 @@ pub(super) struct Patience {
     head: Arc<Mutex<Head>>,
     head_timeout: Duration,
     idle_timeout: Duration,
+    write_timeout: Duration,
 }
 
 impl Patience {
     /// The patience with a connection that is opened now.
-    pub(super) fn new(head_timeout: Duration, idle_timeout: Duration) -> Self {
+    pub(super) fn new(limits: &HttpLimits) -> Self {
         Self {
             head: Arc::new(Mutex::new(Head::First(Instant::now()))),
-            head_timeout,
-            idle_timeout,
+            head_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            write_timeout: limits.write_timeout,
         }
     }
 
@@ -49,11 +53,12 @@ impl Patience {
         matches!(*self.head(), Head::Coming(_))
     }
 
-    /// The stream, whose reads are noted.
+    /// The stream, whose reads are noted and whose writes have to get on.
     pub(super) fn listen<S>(&self, stream: S) -> Heard<S> {
         Heard {
             stream,
             patience: self.clone(),
+            stalled: None,
         }
     }
 
@@ -126,11 +131,35 @@ impl Future for Waiting {
 
 impl Sleep for Waiting {}
 
-/// A stream whose reads are noted.
+/// A stream whose reads are noted and whose writes have to get on.
 #[derive(Debug)]
 pub(super) struct Heard<S> {
     stream: S,
     patience: Patience,
+    /// Runs while the client takes nothing of what is written.
+    stalled: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl<S> Heard<S> {
+    /// What becomes of a write: an error once the client has taken nothing for too long. The next
+    /// byte that it takes starts the time anew.
+    fn get_on(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let limit = self.patience.write_timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client takes nothing of its answer",
+        )))
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
@@ -154,7 +183,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.get_on(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -170,7 +200,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.get_on(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

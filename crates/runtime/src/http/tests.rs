@@ -152,7 +152,7 @@ async fn nothing_is_put_into_an_answer_that_the_client_reads_late() {
         "GET /large HTTP/1.1\r\nhost: a\r\n\r\nGET / HT",
     )
     .await;
-    sleep(seconds(200)).await;
+    sleep(seconds(29)).await;
 
     let (rest, _) = end(&mut client).await;
 
@@ -161,6 +161,34 @@ async fn nothing_is_put_into_an_answer_that_the_client_reads_late() {
         rest.ends_with(&"x".repeat(20_000)),
         "it is whole, and the last"
     );
+}
+
+#[tokio::test(start_paused = true)] // rule: SEC-IN-03 (part)
+async fn a_client_that_takes_nothing_of_its_answer_for_30_s_is_cut_off() {
+    let mut client = open(HttpLimits::default());
+    say(&mut client, "GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    sleep(seconds(31)).await;
+
+    let (rest, after) = end(&mut client).await;
+
+    assert_eq!(rest.len(), 1024, "no more than what was on its way");
+    assert_about(after, seconds(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_its_answer_slowly_gets_it_whole() {
+    let mut client = open(HttpLimits::default());
+    say(&mut client, "GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let began = Instant::now();
+    let mut taken = String::new();
+    while !taken.ends_with(&"x".repeat(20_000)) {
+        sleep(seconds(29)).await;
+        taken.push_str(&hear(&mut client).await);
+    }
+
+    assert!(taken.starts_with(OK), "{taken:.30}");
+    assert!(began.elapsed() > seconds(500), "{:?}", began.elapsed());
+    exchange(&mut client).await;
 }
 
 #[tokio::test(start_paused = true)]
