@@ -168,12 +168,17 @@ pub(super) async fn holding(
         .into_tuple()
         .all(tx)
         .await?;
-    let holds = |(id, held): (Uuid, String)| {
-        let id = PermissionSetId::from_uuid(id).to_string();
-        let held = keys(&held).map(|held| held.into_iter().find(|key| wanted.contains(&&**key)));
-        held.map(|key| key.map(|key| (id, key))).transpose()
-    };
-    rows.into_iter().filter_map(holds).take(limit).collect()
+    let mut uses = Vec::new();
+    for (id, held) in rows {
+        let held = keys(&held)?;
+        if let Some(key) = held.into_iter().find(|key| wanted.contains(&key.as_str())) {
+            uses.push((PermissionSetId::from_uuid(id).to_string(), key));
+        }
+        if uses.len() == limit {
+            break;
+        }
+    }
+    Ok(uses)
 }
 
 /// Creates a set; returns it and the position of the change.
