@@ -31,13 +31,13 @@ impl Timestamp {
         u64::try_from(self.0.timestamp_millis()).unwrap_or(0)
     }
 
-    /// The moment `span` later, or the last representable one.
+    /// The moment `span` later, cut to the microsecond, or the last representable one.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         let later = chrono::TimeDelta::from_std(span)
             .ok()
             .and_then(|delta| self.0.checked_add_signed(delta));
-        Self(later.unwrap_or(DateTime::<Utc>::MAX_UTC))
+        Self::new(later.unwrap_or(DateTime::<Utc>::MAX_UTC))
     }
 
     /// How much later this moment is than `earlier`; zero if it is not later.
