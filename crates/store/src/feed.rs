@@ -1,28 +1,25 @@
-//! The change feed: one append-only table per service, written in the transaction of the change,
-//! and its reader from snapshot to changes (U-12).
+//! The change feed: one append-only table per service, written in the transaction of the change
+//! (U-12). Its reader, from snapshot to changes, is [`watch`].
 //!
 //! On SQLite there is one writer, so the order of `seq` is the order of commit.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use futures::future::BoxFuture;
-use rollcall_types::{AccountId, Clock, RequestId, Timestamp};
+use rollcall_types::{AccountId, RequestId, Timestamp};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, Statement,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    Statement,
 };
 use sea_orm_migration::SchemaManager;
 use sea_orm_migration::prelude::{Index, Table};
 use sea_orm_migration::schema::{
     big_integer, big_pk_auto, text, timestamp_with_time_zone, uuid_null,
 };
-use tokio::sync::mpsc;
-use tokio::time::Instant;
 
-use crate::cursor::{Cursor, Place, filter_hash};
+use crate::Tx;
 use crate::error::Error;
-use crate::{Store, Tx};
+
+mod stream;
+
+pub use stream::{MAX_AGE, Mark, ResetCause, Rows, Watch, WatchError, watch};
 
 #[expect(
     clippy::disallowed_methods,
@@ -59,8 +56,6 @@ use row::{Column, Entity, Model};
 
 /// How many changes one page holds at most.
 pub const PAGE: u64 = 1000;
-/// How long a stream lasts before it is ended with `STREAM_AGED`.
-pub const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// What happened to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,323 +252,6 @@ fn change(row: Model) -> Result<Change, Error> {
     })
 }
 
-/// Why a stream starts over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResetCause {
-    /// There was no cursor.
-    First,
-    /// The feed was restored, or ends before the cursor.
-    Restored,
-    /// The cursor was made for other kinds or another account.
-    FilterChanged,
-}
-
-/// One message of a stream.
-#[derive(Clone, Debug)]
-pub enum Mark {
-    /// What follows is the whole state.
-    Reset(ResetCause),
-    /// A page of changes.
-    Changes {
-        /// The changes.
-        changes: Vec<Change>,
-        /// Where to resume.
-        cursor: String,
-        /// Whether they are state.
-        snapshot: bool,
-    },
-    /// Everything not mentioned since the reset is gone.
-    SnapshotEnd {
-        /// Where to resume.
-        cursor: String,
-    },
-    /// How far the stream is.
-    Progress {
-        /// Where to resume.
-        cursor: String,
-        /// Every change committed before this time has been sent.
-        through: Timestamp,
-    },
-}
-
-/// Why a stream ended.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    /// The cursor is torn or of another feed.
-    #[error("the cursor is not one of this feed")]
-    InvalidCursor,
-    /// The stream has lasted [`MAX_AGE`].
-    #[error("the stream has run long enough: resume from its cursor")]
-    Aged,
-    /// Reading failed.
-    #[error(transparent)]
-    Storage(#[from] Error),
-}
-
-/// The state that a snapshot is made of.
-pub trait Rows: Send + Sync + 'static {
-    /// Up to [`PAGE`] rows of a kind, last changed at or before `position`, after `key` in key
-    /// order, each with its key. An empty page ends the kind.
-    fn page<'a>(
-        &'a self,
-        db: &'a DatabaseConnection,
-        kind: u8,
-        account: Option<&'a AccountId>,
-        key: &'a str,
-        position: i64,
-    ) -> BoxFuture<'a, Result<Vec<(String, Change)>, Error>>;
-}
-
-/// What a follower asks for.
-#[derive(Clone, Debug)]
-pub struct Watch {
-    /// One account, or all.
-    pub account: Option<AccountId>,
-    /// The kinds, in the order in which the snapshot gives them.
-    pub kinds: Vec<u8>,
-    /// Where to go on; empty from the beginning.
-    pub cursor: String,
-    /// How often to say how far the stream is when nothing happens.
-    pub progress: Duration,
-}
-
-/// Streams a feed. The server reads as the receiver takes: one message waits at most.
-pub fn watch(
-    store: Store,
-    clock: Arc<dyn Clock>,
-    rows: Arc<dyn Rows>,
-    watch: Watch,
-) -> mpsc::Receiver<Result<Mark, WatchError>> {
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(async move {
-        let stream = Stream {
-            store,
-            clock,
-            rows,
-            watch,
-            sender: sender.clone(),
-        };
-        let end = tokio::select! {
-            end = tokio::time::timeout(MAX_AGE, stream.run()) => end.unwrap_or(Err(WatchError::Aged)),
-            () = sender.closed() => return,
-        };
-        if let Err(error) = end {
-            drop(sender.send(Err(error)).await);
-        }
-    });
-    receiver
-}
-
-struct Stream {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    rows: Arc<dyn Rows>,
-    watch: Watch,
-    sender: mpsc::Sender<Result<Mark, WatchError>>,
-}
-
-impl Stream {
-    fn cursor(&self, place: Place) -> String {
-        let filter = filter_hash(
-            self.watch.account.as_ref().map(AccountId::as_str),
-            &self.watch.kinds,
-        );
-        Cursor {
-            epoch: self.store.epoch(),
-            filter,
-            place,
-        }
-        .to_text()
-    }
-
-    /// Where to begin, and whether a `Reset` goes first.
-    async fn start(&self) -> Result<(Place, Option<ResetCause>), WatchError> {
-        let last = self.store.last_position().await?;
-        let fresh = Place::Snapshot {
-            position: last,
-            kind: 0,
-            key: String::new(),
-        };
-        if self.watch.cursor.is_empty() {
-            return Ok((fresh, Some(ResetCause::First)));
-        }
-        let cursor = Cursor::parse(&self.watch.cursor).ok_or(WatchError::InvalidCursor)?;
-        let filter = filter_hash(
-            self.watch.account.as_ref().map(AccountId::as_str),
-            &self.watch.kinds,
-        );
-        let position = match &cursor.place {
-            Place::Snapshot { position, .. }
-            | Place::CatchUp { position }
-            | Place::Changes { position } => *position,
-        };
-        if cursor.epoch != self.store.epoch() || position > last {
-            Ok((fresh, Some(ResetCause::Restored)))
-        } else if cursor.filter != filter {
-            Ok((fresh, Some(ResetCause::FilterChanged)))
-        } else {
-            Ok((cursor.place, None))
-        }
-    }
-
-    /// Ends with `Ok` when nobody listens any more.
-    async fn run(self) -> Result<(), WatchError> {
-        let mut wake = self.store.wake();
-        let (mut place, reset) = self.start().await?;
-        if let Some(cause) = reset
-            && self.send(Mark::Reset(cause)).await.is_none()
-        {
-            return Ok(());
-        }
-        if let Place::Snapshot {
-            position,
-            kind,
-            key,
-        } = place
-        {
-            if self.snapshot(position, kind, key).await?.is_none() {
-                return Ok(());
-            }
-            place = Place::CatchUp { position };
-        }
-        let (mut position, mut in_snapshot) = match place {
-            Place::CatchUp { position } => (position, true),
-            Place::Changes { position } | Place::Snapshot { position, .. } => (position, false),
-        };
-        let mut said = None;
-        loop {
-            wake.mark_unchanged();
-            let through = self.clock.now();
-            let until = self.store.last_position().await?;
-            let Some(sent) = self.catch_up(&mut position, until, in_snapshot).await? else {
-                return Ok(());
-            };
-            if in_snapshot {
-                in_snapshot = false;
-                let cursor = self.cursor(Place::Changes { position });
-                if self.send(Mark::SnapshotEnd { cursor }).await.is_none() {
-                    return Ok(());
-                }
-            }
-            let due = said.is_none_or(|at: Instant| at.elapsed() >= self.watch.progress);
-            if sent || due {
-                let cursor = self.cursor(Place::Changes { position });
-                if self
-                    .send(Mark::Progress { cursor, through })
-                    .await
-                    .is_none()
-                {
-                    return Ok(());
-                }
-                said = Some(Instant::now());
-            }
-            // Whatever was committed since `mark_unchanged` ends this at once.
-            if let Ok(Err(_)) = tokio::time::timeout(self.watch.progress, wake.changed()).await {
-                // Else the loop would never wait again.
-                return Err(Error::TryAgain("the writer has stopped".to_owned()).into());
-            }
-        }
-    }
-
-    /// Sends what remains of the snapshot; `None` when nobody listens any more.
-    async fn snapshot(
-        &self,
-        position: i64,
-        first: u8,
-        key: String,
-    ) -> Result<Option<()>, WatchError> {
-        let mut key = key;
-        for index in first.. {
-            let Some(kind) = self.watch.kinds.get(usize::from(index)) else {
-                break;
-            };
-            loop {
-                let account = self.watch.account.as_ref();
-                let page = self
-                    .rows
-                    .page(self.store.reader(), *kind, account, &key, position)
-                    .await?;
-                let Some((last, _)) = page.last() else { break };
-                key.clone_from(last);
-                let place = Place::Snapshot {
-                    position,
-                    kind: index,
-                    key: key.clone(),
-                };
-                let cursor = self.cursor(place);
-                let changes = page.into_iter().map(|(_, change)| change).collect();
-                if self
-                    .send(Mark::Changes {
-                        changes,
-                        cursor,
-                        snapshot: true,
-                    })
-                    .await
-                    .is_none()
-                {
-                    return Ok(None);
-                }
-            }
-            key.clear();
-        }
-        Ok(Some(()))
-    }
-
-    /// Sends the changes up to `until`; whether there were any, or `None` when nobody listens.
-    async fn catch_up(
-        &self,
-        position: &mut i64,
-        until: i64,
-        in_snapshot: bool,
-    ) -> Result<Option<bool>, WatchError> {
-        let mut sent = false;
-        while *position < until {
-            let account = self.watch.account.as_ref();
-            let changes = read(
-                self.store.reader(),
-                account,
-                &self.watch.kinds,
-                *position,
-                until,
-            )
-            .await?;
-            let full = changes.len() as u64 == PAGE;
-            let last = changes.last().and_then(|change| change.position);
-            *position = if full { last.unwrap_or(until) } else { until };
-            if changes.is_empty() {
-                continue;
-            }
-            sent = true;
-            let place = if in_snapshot {
-                Place::CatchUp {
-                    position: *position,
-                }
-            } else {
-                Place::Changes {
-                    position: *position,
-                }
-            };
-            let cursor = self.cursor(place);
-            if self
-                .send(Mark::Changes {
-                    changes,
-                    cursor,
-                    snapshot: false,
-                })
-                .await
-                .is_none()
-            {
-                return Ok(None);
-            }
-        }
-        Ok(Some(sent))
-    }
-
-    async fn send(&self, mark: Mark) -> Option<()> {
-        self.sender.send(Ok(mark)).await.ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rollcall_types::OsEntropy;
@@ -581,6 +259,7 @@ mod tests {
     use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
     use super::*;
+    use crate::Store;
 
     struct Migrator;
 

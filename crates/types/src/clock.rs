@@ -46,13 +46,6 @@ impl Timestamp {
         (self.0 - earlier.0).to_std().unwrap_or_default()
     }
 
-    /// The form in which storage keeps times: always with six digits, so that order as text is
-    /// order in time.
-    #[must_use]
-    pub fn to_rfc3339_micros(self) -> String {
-        self.0.to_rfc3339_opts(SecondsFormat::Micros, true)
-    }
-
     /// Reads a time with a zone (RFC 3339).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
