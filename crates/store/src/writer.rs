@@ -30,6 +30,8 @@ trait Job: Send {
     fn run(self: Box<Self>, tx: &Tx) -> BoxFuture<'_, (Answer, Result<(), Error>)>;
     /// Answers without having run.
     fn refuse(self: Box<Self>, error: Error);
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
 }
 
 struct Piece<T, E, F> {
@@ -65,6 +67,10 @@ where
 
     fn refuse(self: Box<Self>, error: Error) {
         drop(self.reply.send(Err(error.into())));
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
     }
 }
 
@@ -201,6 +207,10 @@ async fn commit(
     for job in jobs {
         if let Some(error) = &lost {
             job.refuse(again(error));
+            continue;
+        }
+        // Its caller was told that nothing was done; after a stall that stays true.
+        if job.is_abandoned() {
             continue;
         }
         let (answer, fate) = job.run(&tx).await;
