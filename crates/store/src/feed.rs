@@ -3,10 +3,11 @@
 //!
 //! On SQLite there is one writer, so the order of `seq` is the order of commit.
 
+use futures::TryStreamExt;
 use rollcall_types::{AccountId, RequestId, Timestamp};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    Statement,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Statement,
 };
 use sea_orm_migration::SchemaManager;
 use sea_orm_migration::prelude::{Index, Table};
@@ -56,6 +57,10 @@ use row::{Column, Entity, Model};
 
 /// How many changes one page holds at most.
 pub const PAGE: u64 = 1000;
+
+/// With how much text a page ends, be it as few as one row: what a page becomes on the wire fits
+/// into the 4 MiB that a client takes if nobody tells it otherwise.
+pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// What happened to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +125,14 @@ pub struct Change {
     pub before: String,
     /// The whole resource after.
     pub after: String,
+}
+
+impl Change {
+    /// How much text it holds.
+    fn bytes(&self) -> usize {
+        let short = self.resource.len() + self.changed_paths.len();
+        short + self.before.len() + self.after.len()
+    }
 }
 
 /// Creates the table and its index; called from a service's first migration.
@@ -216,6 +229,31 @@ pub async fn read(
 ) -> Result<Vec<Change>, Error> {
     let rows = page(account, kinds, after, until).all(db).await?;
     rows.into_iter().map(change).collect()
+}
+
+/// Reads changes after `after` up to `until` as [`read`] does, but ends with [`PAGE_BYTES`] of
+/// text; and the position up to which there is nothing else.
+async fn read_page(
+    db: &DatabaseConnection,
+    account: Option<&AccountId>,
+    kinds: &[u8],
+    after: i64,
+    until: i64,
+) -> Result<(Vec<Change>, i64), Error> {
+    let query = page(account, kinds, after, until);
+    let mut rows = query.stream(db).await?;
+    let mut changes = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.try_next().await? {
+        let position = row.seq;
+        let change = change(row)?;
+        bytes += change.bytes();
+        changes.push(change);
+        if bytes >= PAGE_BYTES || changes.len() as u64 == PAGE {
+            return Ok((changes, position));
+        }
+    }
+    Ok((changes, until))
 }
 
 fn page(account: Option<&AccountId>, kinds: &[u8], after: i64, until: i64) -> Select<Entity> {

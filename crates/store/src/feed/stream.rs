@@ -9,7 +9,7 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Change, PAGE, read};
+use super::{Change, PAGE_BYTES, read_page};
 use crate::Store;
 use crate::cursor::{Cursor, Place, filter_hash};
 use crate::error::Error;
@@ -72,7 +72,7 @@ pub enum WatchError {
 
 /// The state that a snapshot is made of.
 pub trait Rows: Send + Sync + 'static {
-    /// Up to [`PAGE`] rows of a kind, last changed at or before `position`, after `key` in key
+    /// Up to [`PAGE`](super::PAGE) rows of a kind, last changed at or before `position`, after `key` in key
     /// order, each with its key. An empty page ends the kind.
     fn page<'a>(
         &'a self,
@@ -255,23 +255,24 @@ impl Stream {
                     .await?;
                 let Some((last, _)) = page.last() else { break };
                 key.clone_from(last);
-                let place = Place::Snapshot {
-                    position,
-                    kind: index,
-                    key: key.clone(),
-                };
-                let cursor = self.cursor(place);
-                let changes = page.into_iter().map(|(_, change)| change).collect();
-                if self
-                    .send(Mark::Changes {
-                        changes,
-                        cursor,
-                        snapshot: true,
-                    })
-                    .await
-                    .is_none()
-                {
-                    return Ok(None);
+                for (last, changes) in by_bytes(page) {
+                    let place = Place::Snapshot {
+                        position,
+                        kind: index,
+                        key: last,
+                    };
+                    let cursor = self.cursor(place);
+                    if self
+                        .send(Mark::Changes {
+                            changes,
+                            cursor,
+                            snapshot: true,
+                        })
+                        .await
+                        .is_none()
+                    {
+                        return Ok(None);
+                    }
                 }
             }
             key.clear();
@@ -289,7 +290,7 @@ impl Stream {
         let mut sent = false;
         while *position < until {
             let account = self.watch.account.as_ref();
-            let changes = read(
+            let (changes, reached) = read_page(
                 self.store.reader(),
                 account,
                 &self.watch.kinds,
@@ -297,9 +298,7 @@ impl Stream {
                 until,
             )
             .await?;
-            let full = changes.len() as u64 == PAGE;
-            let last = changes.last().and_then(|change| change.position);
-            *position = if full { last.unwrap_or(until) } else { until };
+            *position = reached;
             if changes.is_empty() {
                 continue;
             }
@@ -332,4 +331,25 @@ impl Stream {
     async fn send(&self, mark: Mark) -> Option<()> {
         self.sender.send(Ok(mark)).await.ok()
     }
+}
+
+/// Parts what was read into pages that end with [`PAGE_BYTES`] of text, each with its last key.
+fn by_bytes(rows: Vec<(String, Change)>) -> Vec<(String, Vec<Change>)> {
+    let mut pages: Vec<(String, Vec<Change>)> = Vec::new();
+    let mut room = 0_usize;
+    for (key, change) in rows {
+        let bytes = change.bytes();
+        match pages.last_mut() {
+            Some((last, page)) if room > 0 => {
+                *last = key;
+                page.push(change);
+            }
+            _ => {
+                room = PAGE_BYTES;
+                pages.push((key, vec![change]));
+            }
+        }
+        room = room.saturating_sub(bytes);
+    }
+    pages
 }

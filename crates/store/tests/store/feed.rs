@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rollcall_store::cursor::{Cursor, Place, filter_hash};
-use rollcall_store::feed::{MAX_AGE, Mark, ResetCause, Watch, WatchError};
+use rollcall_store::feed::{MAX_AGE, Mark, PAGE_BYTES, ResetCause, Watch, WatchError};
 
 use crate::follower::{Follower, place};
 use crate::things::{self, Key, account};
@@ -171,6 +171,59 @@ async fn many_changes_come_in_pages_and_each_page_has_its_cursor() {
         }
 
         assert_eq!(sizes, [1000, 1000, 500]);
+        follower.check(&world, None, &[1, 2]).await;
+    })
+    .await;
+}
+
+/// Takes one message a stream, each from the last cursor, up to the first that is no page; how
+/// much text each page held.
+async fn pages(world: &World, follower: &mut Follower, rows: u64) -> Vec<usize> {
+    let mut sizes = Vec::new();
+    loop {
+        let mut marks = world.watch_pages(everything(&follower.cursor), rows);
+        let mut mark = next(&mut marks).await;
+        if matches!(mark, Mark::Reset(_)) {
+            follower.apply(&mark);
+            mark = next(&mut marks).await;
+        }
+        follower.apply(&mark);
+        match mark {
+            Mark::Changes { changes, .. } => {
+                sizes.push(changes.iter().map(|change| change.after.len()).sum());
+            }
+            _ => return sizes,
+        }
+    }
+}
+
+#[tokio::test] // rule: U-12 (part)
+async fn a_page_of_large_rows_ends_early_and_goes_on_after_its_last() {
+    within(async {
+        let world = World::start().await;
+        let large = "x".repeat(256 * 1024);
+        let huge = "x".repeat(PAGE_BYTES + 1);
+        for number in 0..30 {
+            let value = if number % 10 == 4 { &huge } else { &large };
+            world.put(&thing(&format!("{number:02}")), value).await;
+        }
+        let mut follower = Follower::default();
+
+        let state = pages(&world, &mut follower, 1000).await;
+        for number in 0..30 {
+            let value = if number % 10 == 7 { &huge } else { &large };
+            world.put(&thing(&format!("{number:02}")), value).await;
+        }
+        let changes = pages(&world, &mut follower, 1000).await;
+
+        for sizes in [state, changes] {
+            assert!(sizes.len() > 3, "{sizes:?}");
+            let most = PAGE_BYTES - 1 + huge.len();
+            assert!(sizes.iter().all(|size| *size <= most), "{sizes:?}");
+            let (last, rest) = sizes.split_last().unwrap();
+            assert!(*last > 0 && rest.iter().all(|size| *size >= PAGE_BYTES));
+        }
+        assert_eq!(follower.resets, [ResetCause::First]);
         follower.check(&world, None, &[1, 2]).await;
     })
     .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rollcall_store::Error;
-use rollcall_store::feed::{ResetCause, Watch};
+use rollcall_store::feed::{PAGE_BYTES, ResetCause, Watch};
 
 use crate::follower::Follower;
 use crate::things::{self, Key, account};
@@ -17,6 +17,8 @@ use crate::world::{Marks, World};
 enum Step {
     /// One piece puts some things and deletes others.
     Write(Vec<(Key, bool)>),
+    /// One piece puts some things so large that no three fit into one page.
+    WriteLarge(Vec<Key>),
     /// A piece does the same and fails.
     Fail(Vec<(Key, bool)>),
     /// The follower takes some messages and stores each.
@@ -41,6 +43,7 @@ fn any_writes() -> impl Strategy<Value = Vec<(Key, bool)>> {
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => any_writes().prop_map(Step::Write),
+        1 => prop::collection::vec(any_key(), 1..6).prop_map(Step::WriteLarge),
         1 => any_writes().prop_map(Step::Fail),
         6 => (1..5_usize).prop_map(Step::Take),
         2 => Just(Step::Lose),
@@ -92,6 +95,19 @@ async fn write(world: &World, writes: Vec<(Key, bool)>, fails: bool) {
         })
     });
     assert_eq!(written.await.is_err(), fails);
+}
+
+async fn write_large(world: &World, keys: Vec<Key>) {
+    let written = world.store.write(move |tx| {
+        Box::pin(async move {
+            let value = "x".repeat(PAGE_BYTES / 2);
+            for key in &keys {
+                things::put(tx, key, &value).await?;
+            }
+            Ok::<_, Error>(())
+        })
+    });
+    written.await.unwrap();
 }
 
 /// A follower and its stream, if it has one.
@@ -146,6 +162,7 @@ async fn tell(story: Story) {
     for step in story.steps {
         match step {
             Step::Write(writes) => write(&world, writes, false).await,
+            Step::WriteLarge(keys) => write_large(&world, keys).await,
             Step::Fail(writes) => write(&world, writes, true).await,
             Step::Take(count) => {
                 for _ in 0..count {
