@@ -136,13 +136,14 @@ fn standing(lines: &[&str], at: usize) -> Standing {
         !code.trim_start().starts_with("//") && (code.contains("fn ") || code.contains("fn("))
     };
     let mut attributes = Vec::new();
-    for line in lines[at.saturating_sub(ATTRIBUTES_BEFORE)..at].iter().rev() {
+    let (before, after) = lines.split_at(at);
+    for line in before.iter().rev().take(ATTRIBUTES_BEFORE) {
         if line.trim().is_empty() || line.trim() == "}" || starts_function(line) {
             break;
         }
         attributes.push(line.trim_start());
     }
-    for line in &lines[at..] {
+    for line in after {
         attributes.push(line.trim_start());
         if starts_function(line) || line.trim().is_empty() {
             break;

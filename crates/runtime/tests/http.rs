@@ -1,6 +1,7 @@
 //! The accept loop, spoken to over sockets.
 
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "clippy.toml allows it in test functions, not in helpers"
 )]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::schema;
 
@@ -139,15 +139,14 @@ impl ErrorBody {
     /// The body as JSON; `status` is text there.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let mut body = json!({
-            "schemas": [schema::ERROR],
-            "status": self.status.to_string(),
-        });
+        let mut body = Map::new();
+        body.insert("schemas".to_owned(), json!([schema::ERROR]));
+        body.insert("status".to_owned(), json!(self.status.to_string()));
         if let Some(scim_type) = self.scim_type {
-            body["scimType"] = json!(scim_type);
+            body.insert("scimType".to_owned(), json!(scim_type));
         }
-        body["detail"] = json!(self.detail);
-        body
+        body.insert("detail".to_owned(), json!(self.detail));
+        Value::Object(body)
     }
 }
 

@@ -34,6 +34,7 @@ fn encode_with(alphabet: &[u8; 32], bytes: &[u8]) -> String {
     text
 }
 
+#[expect(clippy::indexing_slicing, reason = "five bits name one of 32 letters")]
 fn letter(alphabet: &[u8; 32], value: u32) -> char {
     char::from(alphabet[(value & 31) as usize])
 }

@@ -1,6 +1,7 @@
 //! The judge is judged: a correct service passes, and each way of being wrong is noticed.
 
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test stops where its surroundings fail"
 )]

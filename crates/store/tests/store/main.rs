@@ -2,6 +2,8 @@
 //! followers, on a SQLite file of their own each.
 
 #![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test fails by panicking, its helpers too"
 )]

@@ -2,6 +2,7 @@
 //! what it was asked.
 
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "clippy.toml allows it in test functions, not in helpers"
 )]

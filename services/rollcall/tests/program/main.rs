@@ -1,6 +1,10 @@
 //! The program as its users have it: the built binary as a process of its own.
 
-#![expect(clippy::unwrap_used, reason = "a story that can't go on has failed")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a story that can't go on has failed"
+)]
 
 mod cli;
 mod dev;

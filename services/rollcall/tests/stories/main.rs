@@ -1,6 +1,10 @@
 //! Stories through the whole system: HTTP as Okta speaks it outside, gRPC inside.
 
-#![expect(clippy::unwrap_used, reason = "a story that can't go on has failed")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a story that can't go on has failed"
+)]
 
 mod accounts;
 mod bad_input;
