@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::challenge::Place;
+
 /// What stands above every diagnosis.
 pub(crate) const TITLE: &str = "This domain couldn't be verified";
 
@@ -17,6 +19,8 @@ pub(crate) enum Reason {
     ServFail,
     /// Nobody answered in time.
     Timeout,
+    /// This place is an alias of that name, whose records don't count.
+    CnameAtName(Place, String),
     /// A value that resembles ours, as it may be shown.
     ValueMismatch(String),
     /// So many TXT records, none of which resembles ours.
@@ -32,9 +36,10 @@ impl Reason {
             Self::DomainDoesNotExist => 0,
             Self::ServFail => 1,
             Self::Timeout => 2,
-            Self::ValueMismatch(_) => 3,
-            Self::NoMatchingTxt(_) => 4,
-            Self::NoTxt => 5,
+            Self::CnameAtName(..) => 3,
+            Self::ValueMismatch(_) => 4,
+            Self::NoMatchingTxt(_) => 5,
+            Self::NoTxt => 6,
         }
     }
 
@@ -43,6 +48,7 @@ impl Reason {
             Self::DomainDoesNotExist => "DOMAIN_DOES_NOT_EXIST",
             Self::ServFail => "SERVFAIL",
             Self::Timeout => "TIMEOUT",
+            Self::CnameAtName(..) => "CNAME_AT_NAME",
             Self::ValueMismatch(_) => "VALUE_MISMATCH",
             Self::NoMatchingTxt(_) => "NO_MATCHING_TXT",
             Self::NoTxt => "NO_TXT",
@@ -56,6 +62,16 @@ impl Reason {
             }
             Self::ServFail => "The domain's name servers answered with an error.".to_owned(),
             Self::Timeout => "The domain's name servers did not answer in time.".to_owned(),
+            Self::CnameAtName(place, target) => {
+                let name = match place {
+                    Place::AtDomain => "The domain itself",
+                    Place::AtChallenge => "The name that begins with an underscore",
+                };
+                format!(
+                    "{name} is an alias (a CNAME record) of {target}. TXT records of another name \
+                     prove nothing about the domain."
+                )
+            }
             Self::ValueMismatch(found) => {
                 format!("A TXT record was found that is not the value to publish: {found}")
             }
@@ -79,6 +95,14 @@ impl Reason {
                  repeated by itself."
             }
             Self::Timeout => "Nothing need be done: the check is repeated by itself.",
+            Self::CnameAtName(Place::AtDomain, _) => {
+                "Create a TXT record with the value shown here at the other of the two names, the \
+                 one that begins with an underscore."
+            }
+            Self::CnameAtName(Place::AtChallenge, _) => {
+                "Create a TXT record with the value shown here at the domain itself, or at that \
+                 very name in place of the alias."
+            }
             Self::ValueMismatch(_) => {
                 "Replace the record's value with the one shown here: copy the whole of it, \
                  without quotes."
@@ -112,6 +136,9 @@ impl Diagnosis {
     pub(crate) fn new(reason: &Reason, matched: usize, vantages: usize) -> Self {
         let mut facts = BTreeMap::new();
         match reason {
+            Reason::CnameAtName(_, target) => {
+                facts.insert("target".to_owned(), target.clone());
+            }
             Reason::ValueMismatch(found) => {
                 facts.insert("found".to_owned(), found.clone());
             }

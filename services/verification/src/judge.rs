@@ -217,6 +217,21 @@ fn miss(
     if answers().any(|answer| *answer == TxtAnswer::Timeout) {
         return Reason::Timeout;
     }
+    let places = [
+        (Place::AtDomain, Some(at_domain)),
+        (Place::AtChallenge, below),
+    ];
+    let alias = places
+        .into_iter()
+        .find_map(|(place, answer)| match answer? {
+            TxtAnswer::Alias { target } => {
+                Some(Reason::CnameAtName(place, shown(target.as_bytes())))
+            }
+            _ => None,
+        });
+    if let Some(reason) = alias {
+        return reason;
+    }
     match answers().flat_map(records).count() {
         0 => Reason::NoTxt,
         count => Reason::NoMatchingTxt(count),
@@ -237,7 +252,7 @@ fn outcome(at_domain: &TxtAnswer, below: Option<&TxtAnswer>) -> Outcome {
         (TxtAnswer::Records(_), _) | (_, Some(TxtAnswer::Records(_))) => Outcome::Other,
         (TxtAnswer::ServFail, _) | (_, Some(TxtAnswer::ServFail)) => Outcome::ServFail,
         (TxtAnswer::Timeout, _) | (_, Some(TxtAnswer::Timeout)) => Outcome::Timeout,
-        (TxtAnswer::NoData, _) => Outcome::NoData,
+        (TxtAnswer::NoData | TxtAnswer::Alias { .. }, _) => Outcome::NoData,
         (TxtAnswer::NxDomain { .. }, _) => Outcome::NxDomain,
     }
 }

@@ -6,6 +6,12 @@ pub enum TxtAnswer {
     /// The TXT records, each with its character-strings joined with nothing between
     /// (RFC 7208, section 3.3, as everybody does it).
     Records(Vec<Vec<u8>>),
+    /// The name has no TXT record of its own: it is an alias, and the TXT records that were found
+    /// belong to another name.
+    Alias {
+        /// What its CNAME record points at, in lower case, without a trailing dot.
+        target: String,
+    },
     /// The name exists and has no TXT record.
     NoData,
     /// The name does not exist.

@@ -11,7 +11,7 @@ use hickory_resolver::config::{
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 
 use crate::config::Resolver;
@@ -87,6 +87,8 @@ fn build(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioReso
     options.cache_size = 0;
     options.validate = false;
     options.case_randomization = true;
+    // The CNAME records tell an alias from a name without records.
+    options.preserve_intermediates = true;
     options.attempts = 1;
     options.timeout = TRY;
     builder.build().map_err(|error| unavailable(&error))
@@ -112,38 +114,53 @@ async fn ask(resolver: &TokioResolver, owner: &str) -> TxtAnswer {
     };
     // Without the final dot the search list would be tried.
     name.set_fqdn(true);
-    let Ok(answer) = tokio::time::timeout(DEADLINE, resolver.lookup(name, RecordType::TXT)).await
-    else {
-        return TxtAnswer::Timeout;
-    };
-    match answer {
-        Ok(lookup) => {
-            let texts = lookup
-                .answers()
-                .iter()
-                .filter_map(|record| match &record.data {
-                    RData::TXT(txt) => Some(txt.txt_data.concat()),
-                    _ => None,
-                });
-            let texts: Vec<Vec<u8>> = texts.collect();
-            if texts.is_empty() {
-                TxtAnswer::NoData
-            } else {
-                TxtAnswer::Records(texts)
-            }
-        }
-        Err(error) => without_records(error),
+    let question = resolver.lookup(name.clone(), RecordType::TXT);
+    match tokio::time::timeout(DEADLINE, question).await {
+        Ok(Ok(lookup)) => own_records(&name, lookup.answers()),
+        Ok(Err(error)) => without_records(error),
+        Err(_) => TxtAnswer::Timeout,
     }
+}
+
+/// What `answers` say of `name` itself: an alias may not lend control (section 2).
+///
+/// Resolvers follow CNAME and DNAME records, and answer with what stands at the end of the chain.
+/// Whoever controls that end does not control the domain: it may be a hosting provider's customer,
+/// or whoever registers the name that a forgotten record still points at. So only a TXT record
+/// whose owner is the name that was asked counts. Section 2 lets some explicit aliases count too;
+/// to tell those from wildcards takes further questions, and until they are asked none counts.
+fn own_records(name: &Name, answers: &[Record]) -> TxtAnswer {
+    // Names are equal whatever their case.
+    let own = || answers.iter().filter(|record| record.name == *name);
+    let texts = own().filter_map(|record| match &record.data {
+        RData::TXT(txt) => Some(txt.txt_data.concat()),
+        _ => None,
+    });
+    let texts: Vec<Vec<u8>> = texts.collect();
+    if !texts.is_empty() {
+        return TxtAnswer::Records(texts);
+    }
+    let target = own().find_map(|record| match &record.data {
+        RData::CNAME(target) => Some(as_text(target)),
+        _ => None,
+    });
+    match target {
+        Some(target) => TxtAnswer::Alias { target },
+        None => TxtAnswer::NoData,
+    }
+}
+
+/// In lower case, without the final dot.
+fn as_text(name: &Name) -> String {
+    let text = name.to_ascii().to_ascii_lowercase();
+    text.trim_end_matches('.').to_owned()
 }
 
 fn without_records(error: NetError) -> TxtAnswer {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
             ResponseCode::NXDomain => TxtAnswer::NxDomain {
-                zone: none.soa.map(|soa| {
-                    let owner = soa.name.to_ascii().to_ascii_lowercase();
-                    owner.trim_end_matches('.').to_owned()
-                }),
+                zone: none.soa.map(|soa| as_text(&soa.name)),
             },
             ResponseCode::NoError => TxtAnswer::NoData,
             _ => TxtAnswer::ServFail,

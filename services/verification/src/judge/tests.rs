@@ -18,6 +18,12 @@ fn nx(zone: &str) -> TxtAnswer {
     }
 }
 
+fn alias() -> TxtAnswer {
+    TxtAnswer::Alias {
+        target: "pages.example.net".to_owned(),
+    }
+}
+
 fn heard(answers: &[TxtAnswer]) -> Vec<Heard> {
     let one = |(index, answer): (usize, &TxtAnswer)| Heard {
         vantage: format!("192.0.2.{index}:53"),
@@ -85,6 +91,17 @@ fn a_bare_token_counts_at_the_challenge_name_only() {
     );
 }
 
+#[test] // rule: D-02
+fn an_alias_at_one_place_leaves_the_value_at_the_other_to_count() {
+    let challenge = challenge();
+    let value = records(&[&challenge.value()]);
+
+    let below = judge_one(&challenge, alias(), value.clone());
+    assert_eq!(below.proof, Ok(Place::AtChallenge));
+    let at = judge_one(&challenge, value, alias());
+    assert_eq!(at.proof, Ok(Place::AtDomain));
+}
+
 #[test]
 fn a_part_of_a_record_never_counts() {
     let challenge = challenge();
@@ -119,6 +136,11 @@ fn every_look_without_the_value_has_the_one_reason_that_applies() {
         (records(&["v=spf1 -all", &old]), NoData, "VALUE_MISMATCH"),
         (NoData, records(&[&typo]), "VALUE_MISMATCH"),
         (ServFail, records(&[&old]), "VALUE_MISMATCH"),
+        (alias(), NoData, "CNAME_AT_NAME"),
+        (spf(), alias(), "CNAME_AT_NAME"),
+        (alias(), records(&[&typo]), "VALUE_MISMATCH"),
+        (alias(), ServFail, "SERVFAIL"),
+        (Timeout, alias(), "TIMEOUT"),
         (ServFail, NoData, "SERVFAIL"),
         (spf(), ServFail, "SERVFAIL"),
         (Timeout, ServFail, "SERVFAIL"),
@@ -133,6 +155,15 @@ fn every_look_without_the_value_has_the_one_reason_that_applies() {
     let facts = |at| judge_one(&challenge, at, NoData).proof.unwrap_err().facts;
     assert_eq!(facts(spf())["count"], "2");
     assert_eq!(facts(records(&[&old]))["found"], old);
+    assert_eq!(facts(alias())["target"], "pages.example.net");
+    let explained = |at, below| {
+        judge_one(&challenge, at, below)
+            .proof
+            .unwrap_err()
+            .explanation
+    };
+    assert!(explained(alias(), NoData).starts_with("The domain itself is an alias"));
+    assert!(explained(NoData, alias()).starts_with("The name that begins with an underscore"));
 }
 
 #[test]
