@@ -11,8 +11,9 @@ use crate::convert::time;
 use crate::follower::{Feed, Mark, Marks};
 use crate::pb;
 
-/// Larger than any page: 1,000 resources with every attribute.
-const MESSAGE: usize = 64 * 1024 * 1024;
+/// A page fits into the usual 4 MiB; what a sibling of ours once stored larger must not stop
+/// everything behind it, and nothing is larger than a message of `scim`.
+const MESSAGE: usize = 17 * 1024 * 1024;
 
 macro_rules! feed {
     ($(#[$doc:meta])* $name:ident, $package:ident) => {

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use rollcall_types::{Entropy, Timestamp};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// One message of a feed.
 #[derive(Clone, Debug)]
@@ -97,17 +97,31 @@ pub async fn follow<F, W>(
     W: Follower<Change = F::Change>,
 {
     let mut failures = 0;
+    let mut refused = None;
     while !stop.is_cancelled() {
-        let run = run(feed, follower, &mut failures);
+        let run = run(feed, follower, &mut failures, &mut refused);
         let error = tokio::select! {
             () = stop.cancelled() => return,
             error = run => error,
         };
-        let delay = delay(failures, entropy.as_ref());
+        let mut wait = delay(failures, entropy.as_ref());
         failures += 1;
         match error {
             // The end that every stream has: nothing to tell.
             Ended::Aged => failures = 0,
+            Ended::Feed(status) if is_refusal(status.code()) => {
+                // It is asked again: an operator may put right what is wrong.
+                failures = failures.max(SLOWEST);
+                wait = delay(failures, entropy.as_ref());
+                if refused.replace(status.code()) != Some(status.code()) {
+                    tracing::error!(
+                        feed = name,
+                        code = ?status.code(),
+                        message = status.message(),
+                        "the feed refuses to be followed: nothing of it arrives any more",
+                    );
+                }
+            }
             Ended::Feed(status) => {
                 tracing::info!(feed = name, code = ?status.code(), "the feed is away, following again");
             }
@@ -117,7 +131,7 @@ pub async fn follow<F, W>(
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(delay) => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }
@@ -128,7 +142,30 @@ enum Ended {
     Store(String),
 }
 
-async fn run<F, W>(feed: &F, follower: &W, failures: &mut u32) -> Ended
+/// Whether a code will be the same however often one asks.
+fn is_refusal(code: Code) -> bool {
+    match code {
+        Code::InvalidArgument
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::NotFound
+        | Code::FailedPrecondition
+        | Code::DataLoss => true,
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::AlreadyExists
+        | Code::ResourceExhausted
+        | Code::Aborted
+        | Code::Internal
+        | Code::Unavailable => false,
+    }
+}
+
+async fn run<F, W>(feed: &F, follower: &W, failures: &mut u32, refused: &mut Option<Code>) -> Ended
 where
     F: Feed,
     W: Follower<Change = F::Change>,
@@ -152,6 +189,8 @@ where
             }
             Err(status) => return Ended::Feed(status),
         };
+        let begins = matches!(mark, Mark::Reset);
+        let goes_on = matches!(mark, Mark::Progress { .. });
         let applied = match mark {
             Mark::Reset => follower.reset().await,
             Mark::Changes {
@@ -165,16 +204,148 @@ where
         if let Err(error) = applied {
             return stored(error);
         }
-        *failures = 0;
+        // A stream that begins and breaks off each time has not recovered.
+        if !begins {
+            *failures = 0;
+        }
+        if goes_on {
+            *refused = None;
+        }
     }
     Ended::Aged
 }
 
+/// So many failures and more are followed by the longest delay.
+const SLOWEST: u32 = 6;
+
 /// 50 ms doubling to 2 s, each between half and whole, so that followers don't come back at once
 /// all together.
 fn delay(failures: u32, entropy: &dyn Entropy) -> Duration {
-    let whole = Duration::from_millis(50 << failures.min(5)).min(Duration::from_secs(2));
+    let whole = Duration::from_millis(50 << failures.min(SLOWEST)).min(Duration::from_secs(2));
     let mut byte = [0];
     entropy.fill(&mut byte);
     whole / 2 + whole / 2 * u32::from(byte[0]) / 255
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::stream;
+    use rollcall_types::OsEntropy;
+    use tokio::time::Instant;
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Level, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Notes the level of each event.
+    #[derive(Clone, Default)]
+    struct Levels(Arc<Mutex<Vec<Level>>>);
+
+    impl Subscriber for Levels {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &Event<'_>) {
+            let metadata = event.metadata();
+            if metadata.target().starts_with("rollcall_rpc") {
+                self.0.lock().unwrap().push(*metadata.level());
+            }
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    /// A feed whose streams begin and end as it is told, then wait; when each was opened.
+    struct Played {
+        ends: Mutex<Vec<Code>>,
+        recovers_before: usize,
+        opened: Mutex<Vec<Instant>>,
+    }
+
+    impl Feed for Played {
+        type Change = ();
+
+        async fn watch(&self, _: String) -> Result<Marks<()>, Status> {
+            self.opened.lock().unwrap().push(Instant::now());
+            let mut ends = self.ends.lock().unwrap();
+            let mut marks = vec![Ok(Mark::Reset)];
+            if ends.len() == self.recovers_before {
+                marks.push(Ok(Mark::Progress {
+                    cursor: String::new(),
+                    through: Timestamp::parse("2026-11-24T09:00:00Z").unwrap(),
+                }));
+            }
+            if ends.is_empty() {
+                return Ok(stream::iter(marks).chain(stream::pending()).boxed());
+            }
+            marks.push(Err(Status::new(ends.remove(0), "on purpose")));
+            Ok(stream::iter(marks).boxed())
+        }
+    }
+
+    struct Forgetful;
+
+    impl Follower for Forgetful {
+        type Change = ();
+        type Error = String;
+
+        async fn cursor(&self) -> Result<String, String> {
+            Ok(String::new())
+        }
+        async fn reset(&self) -> Result<(), String> {
+            Ok(())
+        }
+        async fn apply(&self, _: Vec<()>, _: String) -> Result<(), String> {
+            Ok(())
+        }
+        async fn snapshot_end(&self, _: String) -> Result<(), String> {
+            Ok(())
+        }
+        async fn progress(&self, _: String, _: Timestamp) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lasting_refusal_is_told_once_as_an_error_and_not_asked_often() {
+        let ends = [
+            Code::OutOfRange,
+            Code::OutOfRange,
+            Code::OutOfRange,
+            Code::PermissionDenied,
+            Code::Unavailable,
+            Code::PermissionDenied,
+        ];
+        let feed = Played {
+            ends: Mutex::new(ends.to_vec()),
+            recovers_before: 1,
+            opened: Mutex::default(),
+        };
+        let levels = Levels::default();
+        let _logs = tracing::subscriber::set_default(levels.clone());
+
+        let follow = follow(
+            "played",
+            &feed,
+            &Forgetful,
+            Arc::new(OsEntropy),
+            CancellationToken::new(),
+        );
+        drop(tokio::time::timeout(Duration::from_mins(1), follow).await);
+
+        let error = Level::ERROR;
+        let told = levels.0.lock().unwrap().clone();
+        assert_eq!(told, [error, error, Level::INFO, error]);
+        let opened = feed.opened.lock().unwrap();
+        assert_eq!(opened.len(), ends.len() + 1);
+        assert!(opened[1] - opened[0] >= Duration::from_secs(1));
+        assert!(opened[2] - opened[1] >= Duration::from_secs(1));
+    }
 }
