@@ -3,6 +3,7 @@
 use rollcall_rpc::Failure;
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::account_service_server::AccountService;
+use rollcall_store::feed::PAGE_BYTES;
 use rollcall_store::page;
 use tonic::{Request, Response, Status};
 
@@ -71,7 +72,7 @@ impl AccountService for Api {
         let found =
             store::account::list(self.0.store.reader(), only, &page.after, page.size + 1).await;
         let mut found = found.map_err(|error| Failure::from(Error::from(error)))?;
-        let next = next_token(&mut found, page.size, |entry| {
+        let next = cut(&mut found, page.size, text_of, |entry| {
             page::token(entry.id.as_str(), &list)
         });
         Ok(Response::new(pb::ListAccountsResponse {
@@ -84,13 +85,38 @@ impl AccountService for Api {
     }
 }
 
+/// How much text an account is.
+fn text_of(entry: &account::Entry) -> usize {
+    let account = &entry.stored.account;
+    let subscriptions = account.subscriptions.iter().map(String::len);
+    let seats = account.seats.iter().map(|seats| seats.seat_type.len());
+    account.display_name.len() + subscriptions.chain(seats).sum::<usize>()
+}
+
 /// Cuts the row that was read beyond the page, and makes the token for the next one.
 pub(super) fn next_token<T>(rows: &mut Vec<T>, size: u64, token: impl Fn(&T) -> String) -> String {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    if rows.len() <= size {
+    cut(rows, size, |_| 0, token)
+}
+
+/// As [`next_token`] of rows that may be large: the page ends with [`PAGE_BYTES`] of text too.
+pub(super) fn cut<T>(
+    rows: &mut Vec<T>,
+    size: u64,
+    text_of: impl Fn(&T) -> usize,
+    token: impl Fn(&T) -> String,
+) -> String {
+    let mut bytes = 0;
+    let full = rows.iter().position(|row| {
+        bytes += text_of(row);
+        bytes >= PAGE_BYTES
+    });
+    // Whether anything follows the row that filled the page is for the next page to say.
+    let by_text = full.map(|at| at + 1);
+    let by_count = usize::try_from(size).ok().filter(|size| rows.len() > *size);
+    let Some(count) = by_text.into_iter().chain(by_count).min() else {
         return String::new();
-    }
-    rows.truncate(size);
+    };
+    rows.truncate(count);
     rows.last().map(token).unwrap_or_default()
 }
 
@@ -122,5 +148,34 @@ fn decode(message: pb::Account) -> Result<Account, Error> {
         Ok(account)
     } else {
         Err(Error::InvalidField(violations))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_with_its_size_or_with_its_text_and_only_the_last_without_a_token() {
+        let half = PAGE_BYTES / 2;
+        for (rows, size, left, token) in [
+            (vec![1, 1, 1], 3, 3, ""),
+            (vec![1, 1, 1, 1], 3, 3, "next"),
+            (vec![1], 1, 1, ""),
+            (vec![half, half, half], 3, 2, "next"),
+            (vec![half - 1, half, half], 3, 3, "next"),
+            (vec![half - 1, half], 3, 2, ""),
+            (vec![2 * PAGE_BYTES, 1], 3, 1, "next"),
+            (vec![1, half, half, half], 2, 2, "next"),
+            (vec![], 3, 0, ""),
+        ] {
+            let mut page = rows.clone();
+            let next = cut(&mut page, size, |row| *row, |_| "next".to_owned());
+            assert_eq!(
+                (page.len(), next.as_str()),
+                (left, token),
+                "{rows:?} {size}"
+            );
+        }
     }
 }

@@ -3,16 +3,20 @@
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::user_service_server::UserService;
 use rollcall_scim::Filter;
-use rollcall_store::page;
+use rollcall_store::feed::PAGE_BYTES;
+use rollcall_store::page::{self, Page};
 use rollcall_types::{AccountId, UserId};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::accounts::next_token;
+use super::accounts::cut;
 use super::{Api, account_id, caller, encode, page as parse_page};
 use crate::error::Error;
 use crate::store;
 use crate::store::user::{Key, Row, Slice};
+
+/// How many users of a list are read at a time, since all of a page may be large.
+const CHUNK: u64 = 128;
 
 /// Which user a call asks for.
 enum Wanted {
@@ -21,6 +25,35 @@ enum Wanted {
 }
 
 impl Api {
+    /// The users of a page and what follows them, up to as much text as a page takes.
+    async fn read_page(
+        &self,
+        account: &AccountId,
+        filter: &str,
+        page: &Page,
+    ) -> Result<Vec<Row>, Error> {
+        let filter = Some(filter).filter(|text| !text.is_empty());
+        let filter = filter.map(Filter::parse).transpose()?;
+        let condition = store::user::compile(filter.as_ref())?;
+        let reader = self.0.store.reader();
+        let mut after = page.after.parse().unwrap_or(Uuid::nil());
+        let mut found: Vec<Row> = Vec::new();
+        let mut bytes = 0;
+        loop {
+            let wanted = (page.size + 1).saturating_sub(found.len() as u64);
+            let limit = wanted.min(CHUNK);
+            let slice = Slice::After(after);
+            let rows = store::user::list(reader, account, &condition, slice, limit).await?;
+            let is_last = limit == wanted || (rows.len() as u64) < limit;
+            bytes += rows.iter().map(text_of).sum::<usize>();
+            found.extend(rows);
+            match found.last() {
+                Some(last) if !is_last && bytes < PAGE_BYTES => after = last.id.to_uuid(),
+                _ => return Ok(found),
+            }
+        }
+    }
+
     async fn find(&self, account: &AccountId, wanted: &Wanted) -> Result<Option<Row>, Error> {
         let reader = self.0.store.reader();
         match wanted {
@@ -39,6 +72,12 @@ impl Api {
             }
         }
     }
+}
+
+/// How much text a user is.
+fn text_of(row: &Row) -> usize {
+    let beside = [&row.external_id, &row.roles].into_iter().flatten();
+    row.document.len() + beside.map(String::len).sum::<usize>()
 }
 
 #[tonic::async_trait]
@@ -103,16 +142,10 @@ impl UserService for Api {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let account = account_id(&caller, &request.account_id)?;
-        let filter = Some(request.filter.as_str()).filter(|text| !text.is_empty());
-        let filter = filter.map(Filter::parse).transpose().map_err(Error::from)?;
-        let condition = store::user::compile(filter.as_ref()).map_err(Error::from)?;
         let list = format!("users {account} {}", request.filter);
         let page = parse_page(request.page_size, &request.page_token, &list)?;
-        let after = Slice::After(page.after.parse().unwrap_or(Uuid::nil()));
-        let reader = self.0.store.reader();
-        let found = store::user::list(reader, &account, &condition, after, page.size + 1).await;
-        let mut found = found.map_err(Error::from)?;
-        let next = next_token(&mut found, page.size, |row| {
+        let mut found = self.read_page(&account, &request.filter, &page).await?;
+        let next = cut(&mut found, page.size, text_of, |row| {
             page::token(&row.id.to_string(), &list)
         });
         let users = found
