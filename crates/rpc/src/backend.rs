@@ -4,12 +4,14 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::Frame;
+use tokio::sync::watch;
 use tonic::Status;
 use tonic::body::Body;
+use tonic::codegen::Bytes;
 use tonic::service::Routes;
 use tonic::transport::Channel;
 use tower::util::BoxCloneSyncService;
@@ -21,23 +23,85 @@ use crate::server::ServerLayer;
 
 /// A door that a test or an operator can close: behind it the service is away.
 #[derive(Clone, Debug, Default)]
-pub struct Gate(Arc<AtomicBool>);
+pub struct Gate(Arc<watch::Sender<Door>>);
+
+/// How a gate stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Door {
+    is_closed: bool,
+    /// How often it was closed: a stream ends also if the gate was opened again meanwhile.
+    closings: u64,
+}
 
 impl Gate {
-    /// Lets nothing through any more; every call answers UNAVAILABLE.
+    /// Lets nothing through any more: every call answers UNAVAILABLE, and every open stream ends
+    /// with it. A single answer that is on its way arrives.
     pub fn close(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.send_if_modified(|door| {
+            let closes = !door.is_closed;
+            door.is_closed = true;
+            door.closings += u64::from(closes);
+            closes
+        });
     }
 
     /// Lets calls through again.
     pub fn open(&self) {
-        self.0.store(false, Ordering::SeqCst);
+        self.0.send_modify(|door| door.is_closed = false);
     }
 
     /// Whether calls are refused.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.borrow().is_closed
+    }
+
+    /// Ends when the gate is closed after this call.
+    fn closing(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut door = self.0.subscribe();
+        let closings = door.borrow().closings;
+        async move {
+            let changed = |door: &Door| door.closings != closings;
+            if door.wait_for(changed).await.is_err() {
+                // Nobody is left who could close it.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+fn away() -> Status {
+    Failure::try_again("the service is away").into()
+}
+
+/// The messages of a stream until its gate is closed.
+struct Gated {
+    messages: Option<Body>,
+    closing: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl http_body::Body for Gated {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let Some(messages) = &mut this.messages else {
+            return Poll::Ready(None);
+        };
+        if this.closing.as_mut().poll(cx).is_pending() {
+            return Pin::new(messages).poll_frame(cx);
+        }
+        this.messages = None;
+        let mut trailers = HeaderMap::new();
+        Poll::Ready(Some(
+            away()
+                .add_header(&mut trailers)
+                .map(|()| Frame::trailers(trailers)),
+        ))
     }
 }
 
@@ -46,7 +110,7 @@ type Inner = BoxCloneSyncService<Request<Body>, Response<Body>, tonic::transport
 /// Another service, as a generated client's transport.
 ///
 /// Adds the caller's own credential, obeys `grpc-timeout` also where no transport is in between,
-/// and answers UNAVAILABLE while its gate is closed.
+/// and answers UNAVAILABLE while its gate is closed; closing it ends open streams.
 #[derive(Clone)]
 pub struct Backend {
     inner: Inner,
@@ -106,28 +170,39 @@ impl Service<Request<Body>> for Backend {
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         if self.gate.is_closed() {
-            let failure = Failure::try_again("the service is away");
-            return Box::pin(async move { Ok(Status::from(failure).into_http()) });
+            return Box::pin(async { Ok(away().into_http()) });
         }
+        let closing = self.gate.closing();
         request
             .headers_mut()
             .insert(http::header::AUTHORIZATION, self.authorization.clone());
         let path = request.uri().path();
         let sent = deadline::read(request.headers());
-        let span = sent.or_else(|| deadline::default_for(path));
+        let default = deadline::default_for(path);
+        let is_stream = default.is_none();
+        let span = sent.or(default);
         if let Some(span) = span {
             deadline::write(request.headers_mut(), span);
         }
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            let Some(span) = span else {
-                return inner.call(request).await;
+            let answer = match span {
+                Some(span) => match tokio::time::timeout(span, inner.call(request)).await {
+                    Ok(answer) => answer?,
+                    Err(_) => deadline::exceeded().into_http(),
+                },
+                None => inner.call(request).await?,
             };
-            match tokio::time::timeout(span, inner.call(request)).await {
-                Ok(answer) => answer,
-                Err(_) => Ok(deadline::exceeded().into_http()),
+            if !is_stream {
+                return Ok(answer);
             }
+            Ok(answer.map(|messages| {
+                Body::new(Gated {
+                    messages: Some(messages),
+                    closing: Box::pin(closing),
+                })
+            }))
         })
     }
 }
@@ -136,9 +211,57 @@ impl Service<Request<Body>> for Backend {
 mod tests {
     use std::time::Duration;
 
+    use futures::{StreamExt, stream};
+    use http_body_util::StreamBody;
     use tonic::Code;
 
     use super::*;
+    use crate::pb::verification::v1::feed_service_client::FeedServiceClient;
+    use crate::pb::verification::v1::{WatchRequest, WatchResponse};
+
+    /// A back end whose every answer is one empty message and then nothing more.
+    fn endless() -> Backend {
+        let answers = tower::service_fn(|_: Request<Body>| async {
+            let message = Bytes::from_static(&[0; 5]);
+            let first = stream::iter([Ok::<_, Status>(Frame::data(message))]);
+            let messages = first.chain(stream::pending());
+            let mut answer = Response::new(Body::new(StreamBody::new(messages)));
+            let grpc = HeaderValue::from_static("application/grpc");
+            answer.headers_mut().insert("content-type", grpc);
+            Ok::<_, tonic::transport::Error>(answer)
+        });
+        Backend::new(BoxCloneSyncService::new(answers), "token")
+    }
+
+    async fn watch(backend: &Backend) -> Result<tonic::Streaming<WatchResponse>, Status> {
+        let mut client = FeedServiceClient::new(backend.clone());
+        let mut stream = client.watch(WatchRequest::default()).await?.into_inner();
+        assert!(stream.message().await?.is_some());
+        Ok(stream)
+    }
+
+    #[tokio::test]
+    async fn closing_the_gate_ends_open_streams_and_refuses_new_ones_until_it_is_open() {
+        let backend = endless();
+        let mut open = watch(&backend).await.unwrap();
+        let mut cut = watch(&backend).await.unwrap();
+        let waiting = tokio::spawn(async move { open.message().await });
+        tokio::task::yield_now().await;
+
+        backend.gate().close();
+        backend.gate().close();
+        let refused = watch(&backend).await.unwrap_err();
+        backend.gate().open();
+
+        assert_eq!(refused.code(), Code::Unavailable);
+        let ended = [waiting.await.unwrap(), cut.message().await];
+        for end in ended {
+            assert_eq!(end.unwrap_err().code(), Code::Unavailable);
+        }
+        let mut again = watch(&backend).await.unwrap();
+        let more = tokio::time::timeout(Duration::from_millis(10), again.message());
+        assert!(more.await.is_err(), "it goes on");
+    }
 
     #[tokio::test(start_paused = true)] // rule: REL-20 (part)
     async fn a_back_end_that_hangs_is_left_at_the_deadline_of_the_method() {
