@@ -16,8 +16,6 @@ use crate::user::User;
 pub const MAX_OPERATIONS: usize = 1_000;
 /// Comparisons in the brackets of all paths of one request: real ones have one or two each.
 pub const MAX_COMPARISONS: usize = 2 * MAX_OPERATIONS;
-/// Bytes that a user may grow to by PATCH, as JSON: what one POST or PUT can send.
-pub const MAX_USER_BYTES: usize = 1024 * 1024;
 
 /// What an operation does to its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -151,7 +149,7 @@ pub struct Patched {
 ///
 /// # Errors
 /// That of the first operation that fails; its `detail` starts with `operation 2: `, counted
-/// from 1.
+/// from 1; [`TooLarge`](ErrorKind::TooLarge) when all of them together let the user grow too large.
 pub fn apply(user: &User, operations: &[Operation]) -> Result<Patched, Error> {
     let mut editor = edit::Editor::new(user);
     for (index, operation) in operations.iter().enumerate() {
@@ -159,7 +157,9 @@ pub fn apply(user: &User, operations: &[Operation]) -> Result<Patched, Error> {
             .operate(operation)
             .map_err(|error| error.in_operation(index + 1))?;
     }
-    editor.finish()
+    let patched = editor.finish()?;
+    patched.user.check_growth(user)?;
+    Ok(patched)
 }
 
 #[cfg(test)]

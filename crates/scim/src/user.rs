@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::canonical::{self, Dropped, Reader};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, quote};
 use crate::schema;
+
+/// The bytes that a user may have in all, as JSON. A page of the most users has to fit one message
+/// of bounded size, or an import could never pass it; a string alone may have 64 KiB.
+pub const MAX_BYTES: usize = 256 * 1024;
 
 /// What a client may say of a person. What the service adds (`id`, `meta`, `groups`, the access
 /// extension) is not part of it, and a password never gets this far (S-7643-4.1.1-06).
@@ -215,12 +219,61 @@ impl User {
     /// # Errors
     /// [`InvalidSyntax`](crate::ErrorKind::InvalidSyntax) when `schemas` is not that of a user;
     /// [`InvalidValue`](crate::ErrorKind::InvalidValue) when a value does not fit its attribute,
-    /// userName is missing, several elements are primary, or a limit is passed.
+    /// userName is missing, several elements are primary, or a limit is passed;
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) above [`MAX_BYTES`].
     pub fn from_json(object: Map<String, Value>) -> Result<(Self, Dropped), Error> {
         canonical::check_schemas(&object)?;
         let mut reader = Reader::default();
         let tree = reader.user(object)?;
-        Ok((Self::from_tree(tree)?, reader.dropped))
+        let user = Self::from_tree(tree)?;
+        user.check_size()?;
+        Ok((user, reader.dropped))
+    }
+
+    /// Refuses a user of more than [`MAX_BYTES`], naming its largest attribute.
+    ///
+    /// # Errors
+    /// [`TooLarge`](crate::ErrorKind::TooLarge).
+    pub fn check_size(&self) -> Result<(), Error> {
+        let bytes = self.size();
+        if bytes <= MAX_BYTES {
+            return Ok(());
+        }
+        let attributes = self.to_tree().into_iter();
+        let (most, name) = attributes
+            .map(|(name, value)| (json_bytes(&value), name))
+            .max()
+            .unwrap_or_default();
+        Err(Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the user would have {bytes} bytes in all, {most} of them in {}; shorten that: at \
+                 most {MAX_BYTES} are taken",
+                quote(&name)
+            ),
+        ))
+    }
+
+    /// The same for a user that was `before`: who does not grow is never refused, so that a user
+    /// that is too large can still be deactivated.
+    ///
+    /// # Errors
+    /// As [`User::check_size`].
+    pub fn check_growth(&self, before: &Self) -> Result<(), Error> {
+        let checked = self.check_size();
+        if checked.is_err() && self.size() <= before.size() {
+            return Ok(());
+        }
+        checked
+    }
+
+    /// The bytes of all attributes, as JSON. `active` does not count: `false` is longer than
+    /// `true`.
+    fn size(&self) -> usize {
+        let active = self.active.iter().map(|active| json_bytes(active) + 10); // "active":,
+        // `schemas` repeats the name of each extension.
+        let urns = self.extensions.keys().map(|urn| json_bytes(urn) + 1);
+        json_bytes(self) + urns.sum::<usize>() - active.sum::<usize>()
     }
 
     /// The canonical SCIM JSON of what is stored as one document: all but externalId and roles,
@@ -305,6 +358,25 @@ impl User {
         }
         Ok(user)
     }
+}
+
+/// How many bytes `value` has as JSON text.
+fn json_bytes(value: &impl Serialize) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    let written = serde_json::to_writer(&mut counter, value);
+    // As in `to_tree`: there is nothing here that could fail.
+    debug_assert!(written.is_ok(), "a user was not measured: {written:?}");
+    counter.0
 }
 
 /// Roles as SCIM JSON.

@@ -21,6 +21,8 @@ use axum::routing::{MethodRouter, any};
 use axum::{Router, middleware};
 use rollcall_rpc::Backend;
 use rollcall_rpc::pb::scim::v1::scim_user_service_client::ScimUserServiceClient;
+use rollcall_scim::list::MAX_COUNT;
+use rollcall_scim::user::MAX_BYTES;
 use rollcall_types::IdSource;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -73,8 +75,17 @@ impl Default for Limits {
     }
 }
 
-/// The messages of the package `scim` (api.md, section 1).
-const MAX_MESSAGE: usize = 17 * 1024 * 1024;
+/// The largest message that provisioning is sent.
+const MAX_REQUEST: usize = 17 * 1024 * 1024;
+
+/// The largest message that provisioning may answer: a page of the most users, each as large as a
+/// user may be, with what is told beside its document. A page that did not fit would end every
+/// import for good.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+const _: () = assert!(MAX_COUNT as usize * (MAX_BYTES + BESIDE) <= MAX_ANSWER);
+
+/// What a user has beside its attributes: ids, times, the access state and its message.
+const BESIDE: usize = 16 * 1024;
 
 /// What every request needs.
 struct Gateway {
@@ -88,8 +99,8 @@ struct Gateway {
 impl Gateway {
     fn new(config: Config, provisioning: Backend, ids: Arc<IdSource>) -> Self {
         let users = ScimUserServiceClient::new(provisioning)
-            .max_decoding_message_size(MAX_MESSAGE)
-            .max_encoding_message_size(MAX_MESSAGE);
+            .max_decoding_message_size(MAX_ANSWER)
+            .max_encoding_message_size(MAX_REQUEST);
         Self {
             base: format!("{}/scim/v2", config.public_url.trim_end_matches('/')),
             limits: config.limits,

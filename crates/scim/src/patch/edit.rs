@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::budget::Budget;
 use super::elements::Elements;
-use super::{MAX_COMPARISONS, MAX_USER_BYTES, Op, Operation, Patched, extension};
+use super::{Op, Operation, Patched, extension};
 use crate::attribute::AttrRef;
 use crate::canonical::{self, MAX_ELEMENTS, Reader, takes_text};
 use crate::error::{Error, ErrorKind};
@@ -17,9 +18,8 @@ use crate::user::User;
 pub(super) struct Editor {
     tree: Map<String, Value>,
     reader: Reader,
-    size_before: usize,
     roles_touched: bool,
-    comparisons: usize,
+    budget: Budget,
 }
 
 /// Where the name of an attribute stood.
@@ -33,26 +33,16 @@ enum Named {
 
 impl Editor {
     pub(super) fn new(user: &User) -> Self {
-        let tree = user.to_tree();
         Self {
-            size_before: size(&tree),
-            tree,
+            tree: user.to_tree(),
             reader: Reader::default(),
             roles_touched: false,
-            comparisons: 0,
+            budget: Budget::new(),
         }
     }
 
     /// The end result, which has to satisfy the schema as a whole (S-7644-3.5.2-12).
     pub(super) fn finish(mut self) -> Result<Patched, Error> {
-        let size = size(&self.tree);
-        // Not growing is always possible: a user that is too large can still be deactivated.
-        if size > MAX_USER_BYTES && size > self.size_before {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("the user would take {size} bytes; shorten it to {MAX_USER_BYTES} at most"),
-            ));
-        }
         let tree = self.reader.user(self.tree)?;
         Ok(Patched {
             user: User::from_tree(tree)?,
@@ -84,7 +74,9 @@ impl Editor {
         match path {
             Path::Resource => self.whole(op, value),
             Path::Schema(schema) => self.schema(op, schema, value, named),
-            Path::Extension(path) => extension::edit(&mut self.tree, op, &path, value),
+            Path::Extension(path) => {
+                extension::edit(&mut self.tree, &mut self.budget, op, &path, value)
+            }
             Path::Attribute { attribute, filter } => {
                 if Self::is_editable(op, &attribute, named)? {
                     self.attribute(op, attribute, filter.as_ref(), value)?;
@@ -185,13 +177,6 @@ impl Editor {
         filter: Option<&Filter>,
         value: Option<Value>,
     ) -> Result<(), Error> {
-        self.comparisons += filter.map_or(0, Filter::terms);
-        if self.comparisons > MAX_COMPARISONS {
-            return Err(Error::new(
-                ErrorKind::TooLarge,
-                format!("the paths have more than {MAX_COMPARISONS} comparisons; send fewer"),
-            ));
-        }
         if path.schema == schema::USER {
             let mut tree = std::mem::take(&mut self.tree);
             self.edit(&mut tree, op, path, filter, value)?;
@@ -225,7 +210,7 @@ impl Editor {
             self.roles_touched |= is_roles;
             let stored = container.get(name).is_some();
             let mut elements = Elements::new(path, container.shift_remove(name));
-            elements.edit(&mut self.reader, op, filter, value)?;
+            elements.edit(&mut self.reader, &mut self.budget, op, filter, value)?;
             let elements = elements.finish()?;
             if elements.len() > MAX_ELEMENTS {
                 return Err(Error::value(format!(
@@ -307,10 +292,4 @@ fn read_only(name: &str) -> Error {
         ErrorKind::Mutability,
         format!("{name} is readOnly; remove the operation"),
     )
-}
-
-fn size(tree: &Map<String, Value>) -> usize {
-    tree.iter()
-        .map(|(key, value)| key.len() + value.to_string().len())
-        .sum()
 }

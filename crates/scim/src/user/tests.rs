@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Dropped, Enterprise, Manager, MultiValue, User, roles_json};
+use super::{Dropped, Enterprise, MAX_BYTES, Manager, MultiValue, User, roles_json};
 use crate::error::{Error, ErrorKind};
 use crate::schema;
 
@@ -504,4 +504,71 @@ fn the_email_domain_is_that_of_the_primary_email_else_the_first_else_the_user_na
         assert_eq!(domain(&sent).as_deref(), expected, "{sent}");
     }
     assert_eq!(read(&json!({})).primary_email(), None);
+}
+
+#[test] // rule: G-02 (part)
+fn a_user_has_a_largest_size_and_who_passes_it_is_told_what_to_shorten() {
+    let roles = |bytes: usize| {
+        let user = User {
+            user_name: "alice".to_owned(),
+            active: Some(true),
+            roles: Some(vec![MultiValue::new("r".repeat(bytes))]),
+            ..User::default()
+        };
+        user.check_size()
+    };
+    let frame = r#"{"userName":"alice","roles":[{"value":""}]}"#.len();
+    assert_eq!(roles(MAX_BYTES - frame), Ok(()));
+    let error = roles(MAX_BYTES - frame + 1).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::TooLarge);
+    assert_eq!(
+        error.detail,
+        "the user would have 262145 bytes in all, 262116 of them in \"roles\"; shorten that: at \
+         most 262144 are taken"
+    );
+
+    let larger = |bytes: usize| User {
+        user_name: "a".repeat(bytes),
+        ..User::default()
+    };
+    let before = larger(MAX_BYTES + 9);
+    for (bytes, fits) in [
+        (MAX_BYTES + 8, true),
+        (MAX_BYTES + 9, true),
+        (MAX_BYTES + 10, false),
+    ] {
+        assert_eq!(larger(bytes).check_growth(&before).is_ok(), fits, "{bytes}");
+    }
+
+    let text = "x".repeat(60_000);
+    let photos: Vec<_> = (0..5)
+        .map(|n| json!({"value": format!("{n}{text}")}))
+        .collect();
+    let refused = refused(&json!({"photos": photos, "title": text}));
+    assert_eq!(refused.kind, ErrorKind::TooLarge);
+    assert!(
+        refused.detail.contains("in \"photos\"; shorten that"),
+        "{refused}"
+    );
+}
+
+#[test] // rule: G-02 (part)
+fn a_deactivation_is_never_too_large_and_long_names_of_extensions_count_twice() {
+    let mut user = User {
+        user_name: "a".repeat(MAX_BYTES - r#"{"userName":""}"#.len()),
+        active: Some(true),
+        ..User::default()
+    };
+    for active in [Some(true), Some(false), None] {
+        user.active = active;
+        assert_eq!(user.check_size(), Ok(()), "{active:?}");
+    }
+
+    let urn = format!("urn:{}", "x".repeat(MAX_BYTES / 2));
+    let user = User {
+        user_name: "alice".to_owned(),
+        extensions: [(urn, json!({"a": 1}))].into(),
+        ..User::default()
+    };
+    assert!(user.check_size().is_err());
 }

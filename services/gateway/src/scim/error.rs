@@ -125,7 +125,9 @@ impl From<Status> for Problem {
                 "this release does not offer this: ask the service's operator for a newer one"
                     .to_owned()
             }
-            _ if status.message().is_empty() => {
+            // Who refuses a request says why in details: a status without any was made on the way,
+            // and its text is about this service's insides.
+            _ if status.message().is_empty() || status.details().is_empty() => {
                 "the request was refused without a reason: report this number to the service's \
                  operator"
                     .to_owned()
@@ -211,7 +213,7 @@ fn of_reason(reason: Reason) -> (StatusCode, Option<&'static str>) {
 /// What a reason of a newer peer, or an error of the transport, is treated as.
 fn of_code(code: Code) -> (StatusCode, Option<&'static str>) {
     match code {
-        Code::InvalidArgument | Code::OutOfRange => (StatusCode::BAD_REQUEST, None),
+        Code::InvalidArgument => (StatusCode::BAD_REQUEST, None),
         Code::Unauthenticated => (StatusCode::UNAUTHORIZED, None),
         Code::PermissionDenied | Code::FailedPrecondition => (StatusCode::FORBIDDEN, None),
         Code::NotFound => (StatusCode::NOT_FOUND, None),
@@ -222,7 +224,8 @@ fn of_code(code: Code) -> (StatusCode, Option<&'static str>) {
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
             (StatusCode::SERVICE_UNAVAILABLE, None)
         }
-        Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => {
+        // OUT_OF_RANGE is the transport's word for a message larger than it takes: ours to mend.
+        Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss | Code::OutOfRange => {
             (StatusCode::INTERNAL_SERVER_ERROR, None)
         }
     }

@@ -48,7 +48,8 @@ fn with_default_active(mut attributes: scim::User) -> scim::User {
 /// a user nor takes its roles (S-7644-3.5.1-05).
 ///
 /// # Errors
-/// [`Error::DomainNotVerified`] for an ACTIVE user that would move into an unverified domain.
+/// [`Error::DomainNotVerified`] for an ACTIVE user that would move into an unverified domain;
+/// [`Error::Scim`] for one that would be too large with what is kept.
 pub fn replace(
     stored: &User,
     mut attributes: scim::User,
@@ -59,13 +60,14 @@ pub fn replace(
         attributes.roles.clone_from(&stored.attributes.roles);
     }
     attributes.keep_spellings(&stored.attributes);
+    attributes.check_growth(&stored.attributes)?;
     changed(stored, attributes, moment)
 }
 
 /// The user after PATCH operations gave it these attributes; `None` if nothing changes.
 ///
 /// # Errors
-/// As [`replace`].
+/// [`Error::DomainNotVerified`] as [`replace`].
 pub fn patch(
     stored: &User,
     attributes: scim::User,
@@ -246,6 +248,20 @@ mod tests {
         };
 
         assert_eq!(replace(&stored, sent, &moment(true)).unwrap(), None);
+    }
+
+    #[test] // rule: G-02 (part)
+    fn a_put_is_measured_with_the_roles_that_it_keeps() {
+        let mut stored = alice(true);
+        stored.attributes.roles = Some(vec![MultiValue::new("r".repeat(200_000))]);
+        let sent = |length| scim::User {
+            title: Some("t".repeat(length)),
+            ..attributes("alice@acme.example")
+        };
+
+        assert!(replace(&stored, sent(60_000), &moment(true)).is_ok());
+        let refused = replace(&stored, sent(64_000), &moment(true)).unwrap_err();
+        assert!(refused.to_string().contains("in \"roles\""), "{refused}");
     }
 
     #[test] // rule: S-7643-4.1.1-07

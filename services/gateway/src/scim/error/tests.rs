@@ -72,6 +72,7 @@ fn a_reason_of_a_newer_peer_is_treated_by_its_code() {
         (Code::Internal, 500),
         (Code::Unknown, 500),
         (Code::DataLoss, 500),
+        (Code::OutOfRange, 500),
     ] {
         let problem = Problem::from(Status::new(code, "a newer reason"));
         assert_eq!(problem.status.as_u16(), status, "{code:?}");
@@ -84,6 +85,9 @@ fn a_failure_inside_tells_nothing_of_itself() {
         Status::internal("SELECT token FROM secrets"),
         Status::unknown("SELECT token FROM secrets"),
         Status::unavailable("tcp connect error: 10.1.2.3:5432"),
+        Status::out_of_range("SELECT: decoded message length too large: found 76096534 bytes"),
+        Status::resource_exhausted("h2 from 10.1.2.3:5432: ENHANCE_YOUR_CALM"),
+        Status::invalid_argument("SELECT: invalid wire type"),
         Status::from(Failure::new(Reason::Internal, "SELECT token FROM secrets")),
     ] {
         let problem = Problem::from(status);
