@@ -4,6 +4,7 @@ use rollcall_types::fold::fold;
 use serde_json::{Map, Value};
 
 use super::Op;
+use super::budget::{Budget, weight};
 use crate::attribute::AttrRef;
 use crate::canonical::{self, Member, Reader, check_primary, takes_text};
 use crate::error::{Error, ErrorKind};
@@ -61,14 +62,18 @@ impl Elements {
     pub(super) fn edit(
         &mut self,
         reader: &mut Reader,
+        budget: &mut Budget,
         op: Op,
         filter: Option<&Filter>,
         value: Option<Value>,
     ) -> Result<(), Error> {
+        if let Some(filter) = filter {
+            budget.charge_filter(filter, &self.all)?;
+        }
         match (op, value) {
-            (Op::Remove, value) => self.remove(reader, filter, value),
-            (Op::Add, Some(value)) => self.set(reader, false, filter, value),
-            (Op::Replace, Some(value)) => self.set(reader, true, filter, value),
+            (Op::Remove, value) => self.remove(reader, budget, filter, value),
+            (Op::Add, Some(value)) => self.set(reader, budget, false, filter, value),
+            (Op::Replace, Some(value)) => self.set(reader, budget, true, filter, value),
             (Op::Add | Op::Replace, None) => Err(Error::value("a value is missing; send one")),
         }
     }
@@ -76,6 +81,7 @@ impl Elements {
     fn remove(
         &mut self,
         reader: &mut Reader,
+        budget: &mut Budget,
         filter: Option<&Filter>,
         value: Option<Value>,
     ) -> Result<(), Error> {
@@ -93,9 +99,13 @@ impl Elements {
             // Entra: removes the listed values, and must not empty the attribute with it.
             Some(value) if filter.is_none() => {
                 let listed = self.read(reader, value)?;
+                budget.charge(pairs(&listed, &self.all))?;
                 let attribute = self.path.attribute;
-                self.all
-                    .retain(|element| !listed.iter().any(|one| is_same(attribute, one, element)));
+                let listed: Vec<Known> = listed.iter().map(|one| known(attribute, one)).collect();
+                self.all.retain(|element| {
+                    let element = known(attribute, element);
+                    !listed.iter().any(|one| one.names(&element))
+                });
             }
             _ => self.all.retain(|element| !selected(element)),
         }
@@ -105,6 +115,7 @@ impl Elements {
     fn set(
         &mut self,
         reader: &mut Reader,
+        budget: &mut Budget,
         replace: bool,
         filter: Option<&Filter>,
         value: Value,
@@ -115,7 +126,7 @@ impl Elements {
                 if replace {
                     self.all = sent;
                 } else {
-                    self.append(sent);
+                    self.append(budget, sent)?;
                 }
                 Ok(())
             }
@@ -213,16 +224,20 @@ impl Elements {
     }
 
     /// Adds elements; one that is there already only gains what it lacked (S-7644-3.5.2.1-04, -05).
-    fn append(&mut self, sent: Vec<Element>) {
+    fn append(&mut self, budget: &mut Budget, sent: Vec<Element>) -> Result<(), Error> {
+        budget.charge(pairs(&sent, &self.all))?;
+        budget.charge(sent.len().saturating_mul(sent.len()))?;
         let attribute = self.path.attribute;
+        // Kept beside the elements; what tells one from another does not change below.
+        let mut stored: Vec<Known> = self.all.iter().map(|one| known(attribute, one)).collect();
         for element in sent {
             let claims = is_primary(&element);
-            let position = |test: fn(&Attribute, &Element, &Element) -> bool| {
-                let mut stored = self.all.iter();
-                stored.position(|one| test(attribute, &element, one))
-            };
-            let index = match position(holds).or_else(|| position(is_same)) {
+            let sent = known(attribute, &element);
+            let pairs = || self.all.iter().zip(&stored);
+            let whole = pairs().position(|(one, known)| sent.names(known) && holds(&element, one));
+            let index = match whole.or_else(|| stored.iter().position(|one| sent.names(one))) {
                 None => {
+                    stored.push(sent);
                     self.all.push(element);
                     self.all.len() - 1
                 }
@@ -238,6 +253,7 @@ impl Elements {
                 self.claims.push(index);
             }
         }
+        Ok(())
     }
 
     /// The elements that a value holds; one alone may stand without its array.
@@ -281,41 +297,67 @@ impl Elements {
     }
 }
 
-/// Whether `stored` says all that `sent` says, so that adding it changes nothing.
-fn holds(attribute: &Attribute, sent: &Element, stored: &Element) -> bool {
+/// Whether `stored`, the element that `sent` names, says all that `sent` says, so that adding it
+/// changes nothing.
+fn holds(sent: &Element, stored: &Element) -> bool {
     let key = |name: &str| name == "value" || name == "type";
     let mut others = sent.iter().filter(|(name, _)| !key(name));
-    is_same(attribute, sent, stored) && others.all(|(name, value)| stored.get(name) == Some(value))
+    others.all(|(name, value)| stored.get(name) == Some(value))
 }
 
-/// Whether `stored` is the element that `sent` names: the same value, and the same type if one was
-/// sent; for attributes without `value`, the same in all.
-fn is_same(attribute: &Attribute, sent: &Element, stored: &Element) -> bool {
-    let agree = |name: &str| match (attribute.sub(name), sent.get(name), stored.get(name)) {
-        (Some(sub), Some(Value::String(sent)), Some(Value::String(stored))) => {
-            same_text(sub, sent, stored)
+/// What an element is told from others by, folded once: its value and type, or all of it where
+/// the attribute has no `value`.
+#[derive(PartialEq)]
+enum Known {
+    Whole(Element),
+    Key {
+        value: Option<Value>,
+        type_: Option<Value>,
+    },
+}
+
+impl Known {
+    /// Whether `stored` is the element that this one, which was sent, names: the same value, and
+    /// the same type if one was sent.
+    fn names(&self, stored: &Self) -> bool {
+        match (self, stored) {
+            (
+                Self::Key { value, type_: None },
+                Self::Key {
+                    value: stored_value,
+                    ..
+                },
+            ) => value == stored_value,
+            (sent, stored) => sent == stored,
         }
-        (_, sent, stored) => sent == stored,
+    }
+}
+
+fn known(attribute: &Attribute, element: &Element) -> Known {
+    let part = |name: &str| match (attribute.sub(name), element.get(name)) {
+        // S-7643-7-10
+        (Some(sub), Some(Value::String(text))) if !sub.case_exact => {
+            Some(Value::String(fold(text)))
+        }
+        (_, value) => value.cloned(),
     };
     if attribute.sub("value").is_none() {
-        return sent == stored;
+        return Known::Whole(element.clone());
     }
-    agree("value") && (!sent.contains_key("type") || agree("type"))
+    Known::Key {
+        value: part("value"),
+        type_: part("type"),
+    }
+}
+
+/// What it costs to fold each element once, and to compare each that was sent with each stored.
+fn pairs(sent: &[Element], stored: &[Element]) -> usize {
+    let fold: usize = sent.iter().chain(stored).map(weight).sum();
+    fold.saturating_add(sent.len().saturating_mul(stored.len()))
 }
 
 fn is_primary(element: &Element) -> bool {
     element.get("primary") == Some(&Value::Bool(true))
-}
-
-/// S-7643-7-10
-fn same_text(attribute: &Attribute, one: &str, other: &str) -> bool {
-    if attribute.case_exact {
-        return one == other;
-    }
-    if one.is_ascii() && other.is_ascii() {
-        return one.eq_ignore_ascii_case(other);
-    }
-    fold(one) == fold(other)
 }
 
 /// What an element has to be, if the filter is and-joined `eq` terms; else false.

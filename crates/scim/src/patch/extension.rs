@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::Op;
+use super::budget::Budget;
 use crate::canonical::{check_extension_size, object};
 use crate::error::Error;
 use crate::json::is_unassigned;
@@ -11,6 +12,7 @@ use crate::path::ExtensionPath;
 
 pub(super) fn edit(
     tree: &mut Map<String, Value>,
+    budget: &mut Budget,
     op: Op,
     path: &ExtensionPath,
     value: Option<Value>,
@@ -37,19 +39,19 @@ pub(super) fn edit(
         (None, Some(value)) => {
             for (key, value) in object(value, &urn)? {
                 if !key.eq_ignore_ascii_case("schemas") {
-                    set(&mut extension, op, &key, Some(value));
+                    set(&mut extension, budget, op, &key, Some(value))?;
                 }
             }
         }
         (Some(name), value) => match name.split_once('.') {
-            None => set(&mut extension, op, name, value),
+            None => set(&mut extension, budget, op, name, value)?,
             Some((name, part)) => {
                 let key = spelling(&extension, name);
                 let mut inner = match extension.shift_remove(&key) {
                     Some(Value::Object(inner)) => inner,
                     _ => Map::new(),
                 };
-                set(&mut inner, op, part, value);
+                set(&mut inner, budget, op, part, value)?;
                 if !inner.is_empty() {
                     extension.insert(key, Value::Object(inner));
                 }
@@ -75,14 +77,23 @@ fn spelling(members: &Map<String, Value>, name: &str) -> String {
     known.cloned().unwrap_or_else(|| name.to_owned())
 }
 
-fn set(members: &mut Map<String, Value>, op: Op, name: &str, value: Option<Value>) {
+fn set(
+    members: &mut Map<String, Value>,
+    budget: &mut Budget,
+    op: Op,
+    name: &str,
+    value: Option<Value>,
+) -> Result<(), Error> {
+    // A spelling that is not this one is told apart by a glance.
+    budget.charge(1 + members.len() / 16)?;
     let key = spelling(members, name);
     let Some(value) = value.filter(|value| !is_unassigned(value)) else {
         members.shift_remove(&key);
-        return;
+        return Ok(());
     };
     match (op, members.get_mut(&key), value) {
         (Op::Add, Some(Value::Array(stored)), Value::Array(sent)) => {
+            budget.charge(sent.len().saturating_mul(stored.len() + sent.len()))?;
             for element in sent {
                 if !stored.contains(&element) {
                     stored.push(element);
@@ -93,4 +104,5 @@ fn set(members: &mut Map<String, Value>, op: Op, name: &str, value: Option<Value
             members.insert(key, value);
         }
     }
+    Ok(())
 }

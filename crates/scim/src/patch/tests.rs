@@ -204,3 +204,46 @@ fn what_can_not_be_done_is_refused_by_its_name() {
         assert_eq!(refused(&asked), kind, "{asked}");
     }
 }
+
+/// A user with 190 messengers of 5 KB each that are no ASCII.
+fn full() -> User {
+    let ims = (0..190).map(|n| crate::user::MultiValue::new(&format!("{n}{}", "é".repeat(2_500))));
+    User {
+        ims: ims.collect(),
+        ..alice()
+    }
+}
+
+fn applied(user: &User, asked: &Value) -> Result<User, Error> {
+    Ok(apply(user, &operations(asked)?)?.user)
+}
+
+#[test] // rule: SEC-IN-02 (part)
+fn what_is_compared_is_counted_with_what_is_stored_before_it_is_done() {
+    let listed: Vec<Value> = (0..200)
+        .map(|n| json!({"value": format!("é{n}")}))
+        .collect();
+    // Each text is folded once, so that one list on a full user passes and many do not.
+    let remove = json!({"op": "remove", "path": "ims", "value": listed});
+    assert_eq!(applied(&full(), &json!([remove])).unwrap(), full());
+    let add = json!({"op": "add", "path": "ims", "value": [{"value": "é"}]});
+    let terms = vec!["value eq \"é\""; 60].join(" or ");
+    let filter = json!({"op": "remove", "path": format!("ims[{terms}]")});
+    let codes: Vec<usize> = (0..1_000).collect();
+    let array = json!({"op": "add", "value": {"urn:acme:1.0:User": {"codes": codes}}});
+    for operation in [remove, add, filter, array] {
+        let refused = applied(&full(), &json!(vec![operation; 7])).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::TooLarge, "{}", refused.detail);
+    }
+}
+
+#[test] // rule: SEC-IN-02 (part)
+fn a_long_request_of_the_usual_shapes_stays_within_the_count() {
+    let path = "emails[type eq \"work\"].display";
+    let displays =
+        (0..1_000).map(|n| json!({"op": "replace", "path": path, "value": n.to_string()}));
+    assert!(applied(&alice(), &Value::Array(displays.collect())).is_ok());
+    let roles = (0..190)
+        .map(|n| json!({"op": "add", "path": "roles", "value": [{"value": format!("Role {n}")}]}));
+    assert!(applied(&alice(), &Value::Array(roles.collect())).is_ok());
+}
