@@ -1,5 +1,6 @@
 //! PATCH (RFC 7644, section 3.5.2), with the shapes that Okta and Entra really send.
 
+mod budget;
 mod edit;
 mod elements;
 mod extension;
@@ -14,8 +15,9 @@ use crate::user::User;
 
 /// Operations of one request.
 pub const MAX_OPERATIONS: usize = 1_000;
-/// Comparisons in the brackets of all paths of one request: real ones have one or two each.
-pub const MAX_COMPARISONS: usize = 2 * MAX_OPERATIONS;
+/// Comparisons of one request, of each term in brackets and each element sent with each element
+/// stored; long texts count more than once.
+pub const MAX_COMPARISONS: usize = 100 * MAX_OPERATIONS;
 
 /// What an operation does to its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
