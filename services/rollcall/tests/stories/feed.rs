@@ -1,6 +1,7 @@
 //! The feed under stress: many writers whose writes fail after the change was appended, and
 //! followers that are broken off, or killed, and go on from where they were.
 
+mod large;
 mod ledger;
 mod writers;
 
