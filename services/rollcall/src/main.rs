@@ -1,5 +1,7 @@
 //! The program `rollcall`.
 
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,16 +19,16 @@ fn main() -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("rollcall: the runtime could not start: {error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return failed(&format!("the runtime could not start: {error}")),
     };
     match runtime.block_on(cli.run()) {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("rollcall: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+/// Says why, as far as anybody listens.
+fn failed(error: &dyn Display) -> ExitCode {
+    drop(writeln!(std::io::stderr(), "rollcall: {error}"));
+    ExitCode::FAILURE
 }

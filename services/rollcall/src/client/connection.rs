@@ -8,7 +8,7 @@ use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionServiceClient;
 use serde_json::{Value, json};
 
-use super::output::{fields, json_time, print, table, time};
+use super::output::{fields, hint, json_time, print, table, time};
 use super::{PAGE, Target, told};
 use crate::cli::Error;
 
@@ -92,7 +92,9 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
                 .map_err(|s| told(&s))?
                 .into_inner();
             show(target, &answer.connection.unwrap_or_default())?;
-            eprintln!("Next: `rollcall connection token create {account}` makes Okta's token.");
+            hint(format!(
+                "Next: `rollcall connection token create {account}` makes Okta's token."
+            ));
         }
         Command::Token { command } => token(target, &mut client, command).await?,
     }
@@ -125,7 +127,7 @@ async fn token(
                 return print(token);
             }
             print(made.secret)?;
-            eprintln!("Shown once: paste it into Okta as the bearer token.");
+            hint("Shown once: paste it into Okta as the bearer token.");
         }
         Token::List { account } => {
             let mut rows = Vec::new();

@@ -3,7 +3,7 @@
 pub mod account;
 pub mod connection;
 pub mod domain;
-mod output;
+pub(crate) mod output;
 pub mod permission_set;
 pub mod user;
 

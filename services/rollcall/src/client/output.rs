@@ -17,11 +17,28 @@ pub(crate) const NOTHING: &str = "-";
 /// When the output can't be written. A reader that has heard enough, such as `head`, ends the
 /// program instead: nothing is wrong then.
 pub(crate) fn print(text: impl Display) -> Result<(), Error> {
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => Err(format!("the output can't be written: {error}").into()),
-        Ok(()) => Ok(()),
+    if !reaches(text)? {
+        std::process::exit(0);
     }
+    Ok(())
+}
+
+/// Prints a text as [`print`] does, for a caller whose exit code says something: it goes on when
+/// the reader has heard enough, and hears of it.
+///
+/// # Errors
+/// When the output can't be written.
+pub(crate) fn reaches(text: impl Display) -> Result<bool, Error> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(format!("the output can't be written: {error}").into()),
+        Ok(()) => Ok(true),
+    }
+}
+
+/// Tells a person something beside the output, as far as anybody listens.
+pub(crate) fn hint(text: impl Display) {
+    drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 /// A text in one line that a terminal only shows: names and roles come from outside, and could
