@@ -7,7 +7,7 @@ use crate::client::Call;
 use crate::journal::Journal;
 use crate::options::Options;
 use crate::report::Report;
-use crate::run::{Progress, linked, people, title};
+use crate::run::{Progress, assign_all, linked, title};
 use crate::step;
 use crate::world::{User, World, Written};
 
@@ -56,13 +56,7 @@ pub async fn run_brake(options: &Options, progress: &dyn Progress) -> BrakeRepor
     let mut outcome = Outcome::default();
 
     if step::connection_test(&world).await {
-        hasty.client.expect_start();
-        let mut users = people(options);
-        world
-            .each(step::ASSIGN, users.iter_mut(), |user| {
-                step::assign(&world, user)
-            })
-            .await;
+        let mut users = assign_all(&world).await;
         deactivate_all(&world, &hasty, &mut users, &mut outcome).await;
     }
     drop((world, hasty));
@@ -87,10 +81,16 @@ async fn deactivate_all(
     users: &mut [User],
     outcome: &mut Outcome,
 ) {
+    if world.is_over() {
+        return;
+    }
     world.journal.open(step::BRAKE);
     let total = users.len();
     for (done, user) in linked(users).enumerate() {
         let written = hasty.set_active(step::BRAKE, user, false).await;
+        if world.is_over() {
+            return;
+        }
         if let Written::PutOff(wait) = written {
             outcome.waiting += 1;
             outcome.retry_after = outcome.retry_after.max(Some(wait));

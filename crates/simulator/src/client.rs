@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::journal::Journal;
 use crate::options::Options;
+use crate::presence::Missed;
 use crate::report::Failure;
 use crate::run::Progress;
 
@@ -152,8 +153,6 @@ pub(crate) struct Client<'a> {
     options: &'a Options,
     journal: &'a Journal,
     progress: &'a dyn Progress,
-    /// A service that never answered is not waited for.
-    has_answered: AtomicBool,
     /// Compressed answers are asked for as Okta does until one comes; this client cannot read them.
     is_plain: AtomicBool,
 }
@@ -181,14 +180,13 @@ impl<'a> Client<'a> {
             options,
             journal,
             progress,
-            has_answered: AtomicBool::new(false),
             is_plain: AtomicBool::new(false),
         }
     }
 
     /// Waits for a service that is just starting, too.
     pub(crate) fn expect_start(&self) {
-        self.has_answered.store(true, Ordering::Relaxed);
+        self.journal.presence.expect_start();
     }
 
     /// Sends a request that may be repeated: a read, or a write that does the same twice.
@@ -210,13 +208,16 @@ impl<'a> Client<'a> {
         let mut broken_since: Option<Instant> = None;
         let mut pause = FIRST_PAUSE;
         loop {
+            if self.journal.presence.is_over() {
+                return Sent::Failed;
+            }
             let start = Instant::now();
             match self.attempt(call).await {
                 Ok(answer)
                     if answer.is_encoded() && !self.is_plain.swap(true, Ordering::Relaxed) => {}
                 Ok(answer) => {
                     self.journal.answered(call.step, start.elapsed());
-                    self.has_answered.store(true, Ordering::Relaxed);
+                    self.journal.presence.answered();
                     (broken_since, pause) = (None, FIRST_PAUSE);
                     let Some(wait) = asked_wait(&answer, &mut unstated) else {
                         return Sent::Answer(Box::new(answer));
@@ -252,10 +253,7 @@ impl<'a> Client<'a> {
                         }
                     };
                     let since = *broken_since.get_or_insert(start);
-                    let hopeless = !self.has_answered.load(Ordering::Relaxed)
-                        || since.elapsed() > self.options.reconnect_for;
-                    if hopeless {
-                        self.journal.fail(call.failure("an answer", reason));
+                    if !self.is_worth_a_try(call, since, reason) {
                         return Sent::Failed;
                     }
                     self.journal.reconnected();
@@ -267,6 +265,24 @@ impl<'a> Client<'a> {
                 }
             }
         }
+    }
+
+    /// Whether a call that found nobody is tried again; the journal says why not.
+    fn is_worth_a_try(&self, call: &Call<'_>, since: Instant, reason: String) -> bool {
+        let limit = self.options.reconnect_for;
+        let presence = &self.journal.presence;
+        match presence.missed(Instant::now(), limit, &reason) {
+            Missed::Over => return false,
+            Missed::Ends => {}
+            // Others may be answered for ever while this one never is.
+            Missed::Again(_) if since.elapsed() >= limit => {}
+            Missed::Again(away) => {
+                self.progress.away(away, limit);
+                return true;
+            }
+        }
+        self.journal.fail(call.failure("an answer", reason));
+        false
     }
 
     async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Trouble> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::presence::Presence;
 use crate::report::{Failure, Report, StepReport};
 
 /// How many failures are kept; a broken service under load would otherwise fill the memory.
@@ -11,6 +12,8 @@ const KEPT_FAILURES: usize = 1000;
 
 /// Shared by everything that a run does at the same time.
 pub(crate) struct Journal {
+    /// Whether the service is there.
+    pub(crate) presence: Presence,
     start: Instant,
     entries: Mutex<Entries>,
 }
@@ -34,6 +37,7 @@ struct Step {
 impl Journal {
     pub(crate) fn start() -> Self {
         Self {
+            presence: Presence::default(),
             start: Instant::now(),
             entries: Mutex::default(),
         }
@@ -68,6 +72,7 @@ impl Journal {
 
     pub(crate) fn report(self, title: String) -> Report {
         let elapsed = self.start.elapsed();
+        let ended = self.presence.ended();
         let entries = self
             .entries
             .into_inner()
@@ -86,6 +91,7 @@ impl Journal {
             failures: entries.failures,
             failures_not_kept: entries.not_kept,
             steps,
+            ended,
             elapsed,
         }
     }

@@ -93,7 +93,7 @@ pub struct Options {
     pub expect_access: Option<Access>,
     /// How long an answer may take; default 60 s, as Okta waits.
     pub timeout: Duration,
-    /// How long a service that has answered once is tried again after its connections break; default 30 s.
+    /// How long a service that has answered once may be away, over all calls, before the run ends; default 30 s.
     pub reconnect_for: Duration,
     /// How long a 429 without an integer `Retry-After` is waited for at first (then doubled); default 5 min, as Okta waits.
     pub unstated_wait: Duration,

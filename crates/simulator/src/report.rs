@@ -44,6 +44,17 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Why a run ended before its last step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nobody ever answered, for this reason.
+    Unreachable(String),
+    /// The service answered once, then not for so long.
+    Away(Duration),
+    /// The service does not take the token.
+    TokenRefused,
+}
+
 /// What one step cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepReport {
@@ -78,6 +89,8 @@ pub struct Report {
     pub failures_not_kept: usize,
     /// The steps that were played, in order.
     pub steps: Vec<StepReport>,
+    /// Why the run ended before its last step; `None` if it did not.
+    pub ended: Option<Ended>,
     /// How long it all took.
     pub elapsed: Duration,
 }
@@ -127,11 +140,20 @@ impl fmt::Display for Report {
         if self.passed() {
             return write!(out, "PASSED: every answer was as expected");
         }
-        write!(
-            out,
-            "FAILED: {} answers or parts of them were wrong",
-            self.failed()
-        )?;
+        match &self.ended {
+            Some(Ended::Unreachable(_)) => write!(out, "FAILED: nobody answers")?,
+            Some(Ended::Away(limit)) => write!(
+                out,
+                "FAILED: the service went away and did not answer for {}",
+                Brief(*limit)
+            )?,
+            Some(Ended::TokenRefused) => write!(out, "FAILED: the token is refused")?,
+            None => write!(
+                out,
+                "FAILED: {} answers or parts of them were wrong",
+                self.failed()
+            )?,
+        }
         for failure in self.failures.iter().take(PRINTED_FAILURES) {
             write!(out, "\n\n{failure}")?;
         }
@@ -176,6 +198,7 @@ mod tests {
                 p99: Duration::from_secs(2),
             }],
             failures,
+            ended: None,
             elapsed: Duration::from_millis(1_520),
         }
     }

@@ -1,6 +1,7 @@
 //! The whole story, step by step.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::journal::Journal;
@@ -19,6 +20,11 @@ pub trait Progress: Send + Sync {
     fn waiting(&self, wait: Duration, status: u16) {
         let _ = (wait, status);
     }
+
+    /// Nobody has answered any request for this long; the run ends if that lasts as long as `limit`.
+    fn away(&self, away: Duration, limit: Duration) {
+        let _ = (away, limit);
+    }
 }
 
 /// A [`Progress`] that tells nobody.
@@ -32,8 +38,9 @@ impl Progress for Silent {
 /// Plays Okta against a service and checks every answer.
 ///
 /// Steps follow one another, users within a step are worked on at the same time. The run stops after
-/// the connection test if that fails; everything else goes on, so that one report shows all that is
-/// wrong. Every user that could be assigned ends active, with its first profile, unless its
+/// the connection test if that fails, and when the service stays away for as long as
+/// [`Options::reconnect_for`]; everything else goes on, so that one report shows all that is wrong.
+/// Every user that could be assigned ends active, with its first profile, unless its
 /// reactivation failed. Safe to repeat with the same options.
 pub async fn run(options: &Options, progress: &dyn Progress) -> Report {
     let journal = Journal::start();
@@ -61,13 +68,8 @@ async fn play(world: &World<'_>) {
         return;
     }
     let known = step::import(world).await.unwrap_or_default();
-    let mut users = people(world.options);
+    let mut users = assign_all(world).await;
 
-    world
-        .each(step::ASSIGN, users.iter_mut(), |user| {
-            step::assign(world, user)
-        })
-        .await;
     world
         .each(step::CONFLICT, linked(&mut users), |user| {
             step::conflict(world, user)
@@ -98,15 +100,33 @@ async fn play(world: &World<'_>) {
             step::reactivate(world, user)
         })
         .await;
+    if world.is_over() {
+        return;
+    }
     step::errors(world).await;
+    if world.is_over() {
+        return;
+    }
     step::final_import(world, &users, &known).await;
 }
 
-/// The people of the run, not yet assigned.
-pub(crate) fn people(options: &Options) -> Vec<User> {
-    (0..options.users)
-        .map(|number| User::new(Person::new(options, number)))
-        .collect()
+/// Assigns the people of the run, who are made only when it is their turn.
+pub(crate) async fn assign_all(world: &World<'_>) -> Vec<User> {
+    let total = world.options.users;
+    let users = Mutex::new(Vec::new());
+    world
+        .each_of(step::ASSIGN, total, 0..total, async |number| {
+            let mut user = User::new(Person::new(world.options, number));
+            step::assign(world, &mut user).await;
+            users
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(user);
+        })
+        .await;
+    let mut users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
+    users.sort_by_key(|user| user.person.number);
+    users
 }
 
 /// Those who could be assigned.

@@ -153,20 +153,45 @@ impl<'a> World<'a> {
         Played: Future<Output = ()>,
     {
         let users: Vec<&mut User> = users.collect();
-        let total = users.len();
+        self.each_of(step, users.len(), users, play).await;
+    }
+
+    /// The same for whatever stands for the `total` users; plays nothing in a run that is over.
+    pub(crate) async fn each_of<Item, F, Played>(
+        &self,
+        step: &'static str,
+        total: usize,
+        items: impl IntoIterator<Item = Item>,
+        play: F,
+    ) where
+        F: Fn(Item) -> Played,
+        Played: Future<Output = ()>,
+    {
+        if self.is_over() {
+            return;
+        }
         self.journal.open(step);
         self.note(step, 0, total);
         let done = AtomicUsize::new(0);
-        futures::stream::iter(users)
-            .for_each_concurrent(self.options.concurrency.max(1), |user| {
-                let played = play(user);
+        let items = items.into_iter().take_while(|_| !self.is_over());
+        futures::stream::iter(items)
+            .for_each_concurrent(self.options.concurrency.max(1), |item| {
+                let played = play(item);
                 let done = &done;
                 async move {
                     played.await;
-                    self.note(step, done.fetch_add(1, Ordering::Relaxed) + 1, total);
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if !self.is_over() {
+                        self.note(step, done, total);
+                    }
                 }
             })
             .await;
+    }
+
+    /// Whether the run is over before its last step, since nobody answers any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.journal.presence.is_over()
     }
 
     /// Asks for the user of that name, as Okta does before a create and on re-assignment.

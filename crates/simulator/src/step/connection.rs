@@ -1,5 +1,7 @@
 //! "Test API Credentials", and saving the configuration.
 
+use http::StatusCode;
+
 use super::CONNECTION_TEST;
 use crate::check::Check;
 use crate::client::{Call, Credentials};
@@ -14,6 +16,9 @@ pub(crate) async fn connection_test(world: &World<'_>) -> bool {
     };
     let check = Check::new(world.journal, &call, &answer);
     let Some(page) = check.page(1, 2) else {
+        if answer.status == StatusCode::UNAUTHORIZED {
+            world.journal.presence.refused();
+        }
         return false;
     };
     for user in page.resources {
@@ -31,7 +36,7 @@ pub(crate) async fn connection_test(world: &World<'_>) -> bool {
         Check::new(world.journal, &call, &answer).page(1, PAGE);
     }
     world.end(CONNECTION_TEST);
-    true
+    !world.is_over()
 }
 
 /// Wrong credentials must not look valid in the administrator's form.

@@ -14,7 +14,9 @@ use crate::world::{PAGE, User, World};
 pub(crate) async fn import(world: &World<'_>) -> Option<Ids> {
     world.begin(IMPORT);
     let ids = walk(world, IMPORT, |_, _| {}).await;
-    world.end(IMPORT);
+    if !world.is_over() {
+        world.end(IMPORT);
+    }
     ids
 }
 

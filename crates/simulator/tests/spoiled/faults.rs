@@ -1,10 +1,11 @@
 //! Refusals that ask to wait, lost answers, restarts, and what remains of answered writes.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rollcall_simulator::{
-    AnsweredWrite, Mode, Options, Recorder, Silent, run, run_brake, verify_recorded,
+    AnsweredWrite, Ended, Mode, Options, Progress, Recorder, Silent, run, run_brake,
+    verify_recorded,
 };
 
 use crate::MODES;
@@ -120,6 +121,52 @@ async fn a_restart_is_waited_for() {
     }
 }
 
+/// How long the service was away, as far as a run has told.
+#[derive(Default)]
+struct Watched(Mutex<Option<Duration>>);
+
+impl Progress for Watched {
+    fn step(&self, _name: &str, _done: usize, _total: usize) {}
+
+    fn away(&self, away: Duration, _limit: Duration) {
+        *self.0.lock().unwrap() = Some(away);
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_went_away_for_good_ends_the_run_once_for_all_calls() {
+    let faults = Faults {
+        end_at: Some(30),
+        ..Faults::default()
+    };
+    let server = Server::start_with(None, faults).await;
+    let mut options = server.options();
+    options.users = 500;
+    options.reconnect_for = Duration::from_millis(300);
+    let (begun, watched) = (Instant::now(), Watched::default());
+
+    let report = run(&options, &watched).await;
+
+    assert_eq!(report.ended, Some(Ended::Away(options.reconnect_for)));
+    assert_eq!(report.failures.len(), 1, "{report}");
+    assert_eq!(report.steps.last().unwrap().name, "assign", "{report}");
+    assert!(watched.0.lock().unwrap().is_some());
+    // One call after the other would take minutes.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{report}");
+    let told = "FAILED: the service went away and did not answer for 300.0 ms";
+    assert!(report.to_string().contains(told), "{report}");
+}
+
+#[tokio::test]
+async fn a_refused_token_ends_the_run() {
+    let server = Server::start(None).await;
+
+    let report = run(&Options::new(&server.base_url, "wrong"), &Silent).await;
+
+    assert_eq!(report.ended, Some(Ended::TokenRefused), "{report}");
+    assert!(!report.passed());
+}
+
 #[tokio::test]
 async fn a_service_that_is_not_there_is_reported_at_once() {
     let server = Server::start(None).await;
@@ -131,6 +178,7 @@ async fn a_service_that_is_not_there_is_reported_at_once() {
 
     assert_eq!((report.requests, report.failures.len()), (0, 1), "{report}");
     assert_eq!(report.failures[0].field, "answer");
+    assert!(matches!(report.ended, Some(Ended::Unreachable(_))));
 }
 
 #[tokio::test]

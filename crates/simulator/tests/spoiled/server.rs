@@ -26,6 +26,8 @@ pub(crate) struct Faults {
     pub(crate) lose_answer: Option<u64>,
     /// At this request the service goes away for a moment, after the request took effect.
     pub(crate) restart_at: Option<u64>,
+    /// With this request it goes away for good.
+    pub(crate) end_at: Option<u64>,
     /// Answers are marked as compressed if the client offers to read that.
     pub(crate) compresses: bool,
     /// Each answer takes this long.
@@ -56,6 +58,9 @@ impl Server {
             let mut listener = listener;
             loop {
                 serve(listener, &service, faults).await;
+                if faults.end_at.is_some() {
+                    return;
+                }
                 tokio::time::sleep(Duration::from_millis(150)).await;
                 listener = TcpListener::bind(address).await.unwrap();
             }
@@ -139,10 +144,11 @@ async fn answer(
         return Ok(response(reply));
     }
     let mut reply = store.handle(head.method.as_str(), target, header("authorization"), &body);
-    if faults.restart_at == Some(number) {
+    let goes_away = [faults.restart_at, faults.end_at].contains(&Some(number));
+    if goes_away {
         stop.send_replace(true);
     }
-    if is_nth(faults.lose_answer) || faults.restart_at == Some(number) {
+    if is_nth(faults.lose_answer) || goes_away {
         return Err(io::Error::other("the answer is lost"));
     }
     if faults.compresses && header("accept-encoding").contains("gzip") {
