@@ -2,11 +2,13 @@
 
 use rollcall_types::base32;
 
-use crate::position::Epoch;
+use crate::position::{Epoch, Source};
 
 /// A place in one feed, for one choice of account and kinds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
+    /// Whose feed.
+    pub source: Source,
     /// Which life of the feed.
     pub epoch: Epoch,
     /// A hash of account and kinds.
@@ -41,7 +43,13 @@ pub enum Place {
 }
 
 /// Marks a cursor of this form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+const SOURCES: [Source; 3] = [
+    Source::Provisioning,
+    Source::Permissions,
+    Source::Verification,
+];
 
 impl Cursor {
     /// The text of the cursor.
@@ -56,7 +64,8 @@ impl Cursor {
             Place::CatchUp { position } => format!("e {position}"),
             Place::Changes { position } => format!("c {position}"),
         };
-        let body = format!("{VERSION} {} {} {place}", self.epoch, self.filter);
+        let source = self.source as u8;
+        let body = format!("{VERSION} {source} {} {} {place}", self.epoch, self.filter);
         let sum = crc32fast::hash(body.as_bytes());
         base32::encode(&[body.as_bytes(), &sum.to_be_bytes()].concat())
     }
@@ -74,10 +83,12 @@ impl Cursor {
             return None;
         }
         let body = std::str::from_utf8(body).ok()?;
-        let mut words = body.splitn(5, ' ');
+        let mut words = body.splitn(6, ' ');
         if words.next()? != VERSION.to_string() {
             return None;
         }
+        let source: u8 = words.next()?.parse().ok()?;
+        let source = SOURCES.into_iter().find(|one| *one as u8 == source)?;
         let epoch = Epoch::parse(words.next()?)?;
         let filter = words.next()?.parse().ok()?;
         let form = words.next()?;
@@ -100,6 +111,7 @@ impl Cursor {
             _ => return None,
         };
         Some(Self {
+            source,
             epoch,
             filter,
             place,
@@ -137,8 +149,9 @@ mod tests {
             Place::CatchUp { position: 9 },
             Place::Changes { position: i64::MAX },
         ];
-        for place in places {
+        for (place, source) in places.into_iter().zip(SOURCES.into_iter().cycle()) {
             let cursor = Cursor {
+                source,
                 epoch,
                 filter: filter_hash(Some("acme"), &[1, 3]),
                 place,

@@ -13,6 +13,7 @@ use super::{Change, PAGE_BYTES, read_page};
 use crate::Store;
 use crate::cursor::{Cursor, Place, filter_hash};
 use crate::error::Error;
+use crate::position::Source;
 
 /// How long a stream lasts before it is ended with `STREAM_AGED`.
 pub const MAX_AGE: Duration = Duration::from_secs(30 * 60);
@@ -87,6 +88,8 @@ pub trait Rows: Send + Sync + 'static {
 /// What a follower asks for.
 #[derive(Clone, Debug)]
 pub struct Watch {
+    /// Whose feed it is: its cursors are no other's.
+    pub source: Source,
     /// One account, or all.
     pub account: Option<AccountId>,
     /// The kinds, in the order in which the snapshot gives them.
@@ -139,6 +142,7 @@ impl Stream {
             &self.watch.kinds,
         );
         Cursor {
+            source: self.watch.source,
             epoch: self.store.epoch(),
             filter,
             place,
@@ -157,7 +161,9 @@ impl Stream {
         if self.watch.cursor.is_empty() {
             return Ok((fresh, Some(ResetCause::First)));
         }
-        let cursor = Cursor::parse(&self.watch.cursor).ok_or(WatchError::InvalidCursor)?;
+        let cursor = Cursor::parse(&self.watch.cursor)
+            .filter(|cursor| cursor.source == self.watch.source)
+            .ok_or(WatchError::InvalidCursor)?;
         let filter = filter_hash(
             self.watch.account.as_ref().map(AccountId::as_str),
             &self.watch.kinds,

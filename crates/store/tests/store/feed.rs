@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rollcall_store::cursor::{Cursor, Place, filter_hash};
 use rollcall_store::feed::{MAX_AGE, Mark, PAGE_BYTES, ResetCause, Watch, WatchError};
+use rollcall_store::position::Source;
 
 use crate::follower::{Follower, place};
 use crate::things::{self, Key, account};
@@ -320,16 +321,22 @@ async fn another_choice_of_kinds_or_account_starts_over() {
 }
 
 #[tokio::test]
-async fn a_torn_cursor_is_refused() {
+async fn a_torn_cursor_and_one_of_another_feed_are_refused() {
     within(async {
         let world = six().await;
         let good = Cursor {
+            source: Source::Provisioning,
             epoch: world.store.epoch(),
             filter: filter_hash(None, &[1, 2]),
             place: Place::Changes { position: 6 },
         };
+        let foreign = Cursor {
+            source: Source::Verification,
+            ..good.clone()
+        };
         let good = good.to_text();
         let torn = [
+            foreign.to_text(),
             "x".to_owned(),
             good[..good.len() - 1].to_owned(),
             good[1..].to_owned(),

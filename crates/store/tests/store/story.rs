@@ -10,7 +10,7 @@ use rollcall_store::feed::{PAGE_BYTES, ResetCause, Watch};
 use crate::follower::Follower;
 use crate::things::{self, Key, account};
 use crate::time::within;
-use crate::world::{Marks, World};
+use crate::world::{Marks, World, everything};
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -152,9 +152,9 @@ async fn tell(story: Story) {
         watch: Watch {
             account: only.clone(),
             kinds: story.kinds.clone(),
-            cursor: String::new(),
             // Always something to say: taking never waits.
             progress: Duration::ZERO,
+            ..everything("")
         },
         page: story.page,
     };

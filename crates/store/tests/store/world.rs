@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use rollcall_store::feed::{self, Mark, Watch, WatchError};
+use rollcall_store::position::Source;
 use rollcall_store::{Error, Store, Tx};
 use rollcall_types::{AccountId, OsEntropy, TestClock};
 use sea_orm::{ConnectionTrait, Statement};
@@ -114,6 +115,7 @@ pub(crate) fn thing(id: &str) -> Key {
 /// Everything of both kinds, from a cursor.
 pub(crate) fn everything(cursor: &str) -> Watch {
     Watch {
+        source: Source::Provisioning,
         account: None,
         kinds: vec![1, 2],
         cursor: cursor.to_owned(),

@@ -9,6 +9,7 @@ use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::feed_service_server::FeedService;
 use rollcall_rpc::{Failure, Reason};
 use rollcall_store::feed::{self, Change, Mark, Op, ResetCause, Watch, WatchError};
+use rollcall_store::position::Source;
 use rollcall_types::{ConnectionId, UserId};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -39,6 +40,7 @@ impl FeedService for Api {
         };
         check_consumer(&request.consumer)?;
         let watch = Watch {
+            source: Source::Provisioning,
             account,
             kinds: kinds(&request.kinds)?,
             cursor: request.cursor,

@@ -39,6 +39,7 @@ impl FeedService for Api {
         };
         check(&request)?;
         let watch = Watch {
+            source: Source::Verification,
             account: only,
             kinds: vec![KIND],
             cursor: request.cursor,
