@@ -13,6 +13,7 @@ use rollcall_rpc::pb::verification::v1::status_service_server::StatusServiceServ
 use rollcall_rpc::{Caller, Failure, Reason, metadata};
 use rollcall_store::{Store, TokenKey};
 use rollcall_types::{AccountId, Clock, DomainId, Entropy, IdSource};
+use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::service::Routes;
 
@@ -32,6 +33,8 @@ pub(crate) struct Api {
     pub(crate) config: Arc<Config>,
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) checker: Checker,
+    /// Ends the streams, which would hold up the end of the server.
+    pub(crate) stop: CancellationToken,
 }
 
 impl Api {

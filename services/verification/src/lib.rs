@@ -91,7 +91,7 @@ pub async fn build(path: &Path, config: Config, deps: Deps) -> Result<Service, E
     };
     let longest = config.max_check_interval;
     let checker = Checker::new(store.clone(), deps.clock.clone(), dns, longest);
-    let rechecks = recheck::run(checker.clone(), deps.stop);
+    let rechecks = recheck::run(checker.clone(), deps.stop.clone());
     let api = grpc::Api {
         store: store.clone(),
         clock: deps.clock,
@@ -101,6 +101,7 @@ pub async fn build(path: &Path, config: Config, deps: Deps) -> Result<Service, E
         config: Arc::new(config),
         limiter: Arc::default(),
         checker,
+        stop: deps.stop,
     };
     Ok(Service {
         routes: api.routes(),

@@ -7,7 +7,7 @@ use rollcall_rpc::convert::time::to_proto;
 use rollcall_rpc::pb::common::v1 as common;
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::feed_service_server::FeedService;
-use rollcall_rpc::{Failure, Reason};
+use rollcall_rpc::{Caller, Failure, Reason};
 use rollcall_store::feed::{self, Change, Mark, Op, ResetCause, Watch, WatchError};
 use rollcall_store::position::Source;
 use rollcall_types::{ConnectionId, UserId};
@@ -31,10 +31,6 @@ impl FeedService for Api {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let account = match request.account_id.as_str() {
-            // Who sees some accounts only follows them one by one.
-            "" if caller.accounts.is_some() => {
-                return Err(Error::field("account_id", "name one of your accounts").into());
-            }
             "" => None,
             id => Some(account_id(&caller, id)?),
         };
@@ -52,7 +48,7 @@ impl FeedService for Api {
         let stop = shared.deps.stop.clone();
         let answers = ReceiverStream::new(marks)
             .map(move |mark| match mark {
-                Ok(mark) => encode_mark(&shared, mark).map_err(Status::from),
+                Ok(mark) => encode_mark(&shared, &caller, mark).map_err(Status::from),
                 Err(error) => Err(ended(error)),
             })
             .take_until(stop.cancelled_owned());
@@ -103,7 +99,7 @@ pub(super) fn ended(error: WatchError) -> Status {
     }
 }
 
-fn encode_mark(shared: &Shared, mark: Mark) -> Result<pb::WatchResponse, Error> {
+fn encode_mark(shared: &Shared, caller: &Caller, mark: Mark) -> Result<pb::WatchResponse, Error> {
     use pb::watch_response::Mark as Out;
     let mark = match mark {
         Mark::Reset(cause) => Out::Reset(common::Reset {
@@ -121,6 +117,7 @@ fn encode_mark(shared: &Shared, mark: Mark) -> Result<pb::WatchResponse, Error> 
         } => {
             let changes: Result<Vec<pb::Change>, Error> = changes
                 .into_iter()
+                .filter(|change| caller.sees(&change.account))
                 .map(|change| encode_change(shared, change))
                 .collect();
             Out::Changes(pb::Changes {

@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Api, account, caller, convert};
 use crate::claim::Claim;
+use crate::error::Error;
 use crate::store::{KIND, Snapshot};
 
 #[tonic::async_trait]
@@ -56,12 +57,14 @@ impl FeedService for Api {
             watch,
         );
         let (key, epoch) = (self.token_key.clone(), self.store.epoch());
+        let stop = self.stop.clone();
         let stream = ReceiverStream::new(marks).map(move |mark| {
             let mark = mark.map_err(failure)?;
             let sees = |change: &Change| caller.sees(&change.account);
             let mark = convert_mark(mark, &sees, &key, epoch)?;
             Ok(pb::WatchResponse { mark: Some(mark) })
         });
+        let stream = stream.take_until(stop.cancelled_owned());
         Ok(Response::new(stream.boxed()))
     }
 }
@@ -89,7 +92,7 @@ fn failure(error: WatchError) -> Failure {
         WatchError::Aged => {
             Failure::new(Reason::StreamAged, message).retry_after(Duration::from_millis(100))
         }
-        WatchError::Storage(error) => Failure::internal(&error),
+        WatchError::Storage(error) => Error::from(error).into(),
     }
 }
 
