@@ -221,13 +221,18 @@ impl World {
 
     /// Adds a domain to `acme`; the value to publish.
     pub(crate) async fn add_domain(&self, name: &str) -> String {
+        self.claim(name).await.challenge.unwrap().value
+    }
+
+    /// Adds a domain to `acme`; all of it.
+    pub(crate) async fn claim(&self, name: &str) -> domain::Domain {
         let request = domain::AddDomainRequest {
             account_id: "acme".to_owned(),
             name: name.to_owned(),
         };
         let mut client = DomainServiceClient::new(self.backend.clone());
         let added = client.add_domain(request).await.unwrap().into_inner();
-        added.domain.unwrap().challenge.unwrap().value
+        added.domain.unwrap()
     }
 
     /// The users of `acme` in order of their creation, each with its access state.
