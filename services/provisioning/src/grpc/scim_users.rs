@@ -1,5 +1,7 @@
 //! `ScimUserService`: Okta's writes and reads, one transaction each.
 
+use std::sync::Arc;
+
 use rollcall_rpc::convert::user as convert;
 use rollcall_rpc::metadata;
 use rollcall_rpc::pb::scim::v1 as pb;
@@ -7,10 +9,12 @@ use rollcall_rpc::pb::scim::v1::scim_user_service_server::ScimUserService;
 use rollcall_scim::patch::{self, Operation};
 use rollcall_scim::{self as scim, Filter, User as Attributes};
 use rollcall_store::Tx;
-use rollcall_types::{Credential, RequestId, Timestamp, UserId};
+use rollcall_types::{Clock, Credential, DomainName, RequestId, UserId};
+use sea_orm::ConnectionTrait;
 use tonic::{Request, Response, Status};
 
 use super::{Api, encode, token};
+use crate::Shared;
 use crate::connection::Principal;
 use crate::error::Error;
 use crate::store::user::Slice;
@@ -19,6 +23,8 @@ use crate::user::{self, Moment, User};
 
 /// The most users of one page (RFC 9865 `maxPageSize`).
 const MAX_PAGE: i32 = 200;
+/// How often a change is decided beside the writer before it is decided in it.
+const TRIES: usize = 3;
 
 impl Api {
     /// Whom the forwarded credential speaks for, for a read: trusted for at most five seconds.
@@ -38,39 +44,111 @@ impl Api {
             .ok_or(Error::CredentialInvalid)
     }
 
-    /// Changes one user in one transaction: `decide` gets what is stored and answers what the
-    /// write asks for. The user as it is afterwards, and the text that names the change; empty if
-    /// nothing changed.
+    /// Changes one user. `decide` works on what a reader gives, since what it costs is up to the
+    /// request, and the one writer serves every account; the write holds only for what was read.
+    /// After [`TRIES`] writes of others in between it decides once where there is none (REL-04).
+    /// The user as it is afterwards, and the text that names the change; empty if nothing changed.
     async fn change<F>(
         &self,
-        write: Write,
-        id: String,
-        if_match: Vec<String>,
-        decide: F,
+        principal: Principal,
+        asked: Asked<F>,
     ) -> Result<(pb::ScimUser, String), Error>
     where
-        F: FnOnce(&User) -> Result<Change, Error> + Send + 'static,
+        F: Fn(&User) -> Result<Change, Error> + Send + Sync + 'static,
     {
+        let asked = Arc::new(asked);
+        for _ in 0..TRIES {
+            let reader = self.0.store.reader();
+            let writer = asked.write.writer(principal.clone());
+            let planned = asked.plan(reader, &writer).await?;
+            if planned.after.is_none() {
+                return Ok((stored(reader, &planned.before).await?, String::new()));
+            }
+            let (shared, asked, principal) = (self.0.clone(), asked.clone(), principal.clone());
+            let written = self.0.store.write(move |tx| {
+                Box::pin(async move {
+                    let writer = asked.write.begin(tx).await?;
+                    // The writer orders this look and the commit that verifies the domain, so
+                    // that nobody is left held beside it (U-09 c).
+                    let verified = writer.is_verified(tx, planned.domain.as_ref()).await?;
+                    if writer.principal != principal || verified != planned.verified {
+                        return Err(rollcall_store::Error::TryAgain(
+                            "what the change rests on changed meanwhile".to_owned(),
+                        )
+                        .into());
+                    }
+                    planned.write(tx, &writer, &shared).await
+                })
+            });
+            match written.await {
+                Err(Error::Storage(rollcall_store::Error::TryAgain(_))) => {}
+                done => return done,
+            }
+        }
         let shared = self.0.clone();
         let written = self.0.store.write(move |tx| {
             Box::pin(async move {
-                let writer = write.begin(tx).await?;
-                let before = writer.load(tx, &id, &if_match).await?;
-                let Change { attributes, how } = decide(&before)?;
-                let moment = writer.moment(tx, &attributes).await?;
-                let after = match how {
-                    How::Replace => user::replace(&before, attributes, &moment)?,
-                    How::Patch => user::patch(&before, attributes, &moment)?,
-                };
-                let Some(after) = after else {
-                    return Ok((stored(tx, &before).await?, String::new()));
-                };
-                let position = store::user::update(tx, &before, &after, &writer.origin).await;
-                let position = position.map_err(taken)?;
-                Ok((stored(tx, &after).await?, token(&shared, position)))
+                let writer = asked.write.begin(tx).await?;
+                let planned = asked.plan(tx, &writer).await?;
+                planned.write(tx, &writer, &shared).await
             })
         });
         written.await
+    }
+}
+
+/// What a request wants of one user.
+struct Asked<F> {
+    write: Write,
+    id: String,
+    if_match: Vec<String>,
+    decide: F,
+}
+
+impl<F> Asked<F>
+where
+    F: Fn(&User) -> Result<Change, Error> + Send + Sync,
+{
+    /// What becomes of the user as `db` has it.
+    async fn plan(&self, db: &impl ConnectionTrait, writer: &Writer) -> Result<Planned, Error> {
+        let before = writer.load(db, &self.id, &self.if_match).await?;
+        let Change { attributes, how } = (self.decide)(&before)?;
+        let domain = user::email_domain(&attributes);
+        let moment = writer.moment(db, &attributes).await?;
+        let after = match how {
+            How::Replace => user::replace(&before, attributes, &moment)?,
+            How::Patch => user::patch(&before, attributes, &moment)?,
+        };
+        Ok(Planned {
+            before,
+            after,
+            domain,
+            verified: moment.verified,
+        })
+    }
+}
+
+/// A change that was decided, with what it rests on.
+struct Planned {
+    before: User,
+    after: Option<User>,
+    domain: Option<DomainName>,
+    verified: bool,
+}
+
+impl Planned {
+    async fn write(
+        self,
+        tx: &Tx,
+        writer: &Writer,
+        shared: &Shared,
+    ) -> Result<(pb::ScimUser, String), Error> {
+        let Some(after) = self.after else {
+            return Ok((stored(tx, &self.before).await?, String::new()));
+        };
+        let position = store::user::update(tx, &self.before, &after, &writer.origin).await;
+        let position = position.map_err(taken)?;
+        Ok((stored(tx, &after).await?, token(shared, position)))
     }
 }
 
@@ -78,31 +156,38 @@ impl Api {
 struct Write {
     credential: Credential,
     request: Option<RequestId>,
-    now: Timestamp,
+    clock: Arc<dyn Clock>,
 }
 
 impl Write {
-    fn of<T>(request: &Request<T>, now: Timestamp) -> Result<Self, Error> {
+    fn of<T>(request: &Request<T>, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         Ok(Self {
             credential: credential(request)?,
             request: metadata::request_id(request),
-            now,
+            clock,
         })
     }
 
+    /// Who writes, now.
+    fn writer(&self, principal: Principal) -> Writer {
+        let now = self.clock.now();
+        let origin = Origin::connection(principal.connection, self.request, now);
+        Writer { principal, origin }
+    }
+
     /// Looks the credential up in the transaction of the write, so that a token revoked before it
-    /// changes nothing (C-03).
+    /// changes nothing (C-03). The time is that of the transaction: a write may have waited for it
+    /// while its token ended.
     async fn begin(&self, tx: &Tx) -> Result<Writer, Error> {
         let found = store::token::look_up(tx, &self.credential).await?;
         let principal = found
-            .and_then(|known| known.admits(&self.credential, self.now))
+            .and_then(|known| known.admits(&self.credential, self.clock.now()))
             .ok_or(Error::CredentialInvalid)?;
-        let origin = Origin::connection(principal.connection, self.request, self.now);
-        Ok(Writer { principal, origin })
+        Ok(self.writer(principal))
     }
 }
 
-/// Who writes, inside the transaction.
+/// Who writes.
 struct Writer {
     principal: Principal,
     origin: Origin,
@@ -110,10 +195,15 @@ struct Writer {
 
 impl Writer {
     /// The stored user, if it is what the request expects it to be.
-    async fn load(&self, tx: &Tx, text: &str, if_match: &[String]) -> Result<User, Error> {
+    async fn load(
+        &self,
+        db: &impl ConnectionTrait,
+        text: &str,
+        if_match: &[String],
+    ) -> Result<User, Error> {
         let account = &self.principal.account;
         let id: UserId = text.parse().map_err(|_| Error::not_found("user", text))?;
-        let row = store::user::find(tx, account, id).await?;
+        let row = store::user::find(db, account, id).await?;
         let user = row
             .ok_or_else(|| Error::not_found("user", text))?
             .decode(account)?;
@@ -122,14 +212,25 @@ impl Writer {
     }
 
     /// What the rules must know to give a user these attributes.
-    async fn moment(&self, tx: &Tx, attributes: &Attributes) -> Result<Moment, Error> {
+    async fn moment(
+        &self,
+        db: &impl ConnectionTrait,
+        attributes: &Attributes,
+    ) -> Result<Moment, Error> {
         let domain = user::email_domain(attributes);
-        let account = &self.principal.account;
         Ok(Moment {
             connection: self.principal.connection,
             now: self.origin.time,
-            verified: store::domain::is_verified(tx, account, domain.as_ref()).await?,
+            verified: self.is_verified(db, domain.as_ref()).await?,
         })
+    }
+
+    async fn is_verified(
+        &self,
+        db: &impl ConnectionTrait,
+        domain: Option<&DomainName>,
+    ) -> Result<bool, Error> {
+        Ok(store::domain::is_verified(db, &self.principal.account, domain).await?)
     }
 }
 
@@ -150,7 +251,7 @@ impl ScimUserService for Api {
         &self,
         request: Request<pb::CreateUserRequest>,
     ) -> Result<Response<pb::CreateUserResponse>, Status> {
-        let write = Write::of(&request, self.now())?;
+        let write = Write::of(&request, self.0.deps.clock.clone())?;
         let request = request.into_inner();
         let attributes = attributes(request.attributes, request.roles, request.external_id)?;
         let id = UserId::from_uuid(self.0.deps.ids.next());
@@ -225,17 +326,23 @@ impl ScimUserService for Api {
         &self,
         request: Request<pb::ReplaceUserRequest>,
     ) -> Result<Response<pb::ReplaceUserResponse>, Status> {
-        let write = Write::of(&request, self.now())?;
+        let write = Write::of(&request, self.0.deps.clock.clone())?;
+        let principal = self.reader(&request).await?;
         let request = request.into_inner();
         let attributes = attributes(request.attributes, request.roles, request.external_id)?;
         let decide = move |_: &User| {
             Ok(Change {
-                attributes,
+                attributes: attributes.clone(),
                 how: How::Replace,
             })
         };
-        let changed = self.change(write, request.user_id, request.if_match, decide);
-        let (user, change_token) = changed.await?;
+        let asked = Asked {
+            write,
+            id: request.user_id,
+            if_match: request.if_match,
+            decide,
+        };
+        let (user, change_token) = self.change(principal, asked).await?;
         Ok(Response::new(pb::ReplaceUserResponse {
             user: Some(user),
             change_token,
@@ -246,7 +353,8 @@ impl ScimUserService for Api {
         &self,
         request: Request<pb::PatchUserRequest>,
     ) -> Result<Response<pb::PatchUserResponse>, Status> {
-        let write = Write::of(&request, self.now())?;
+        let write = Write::of(&request, self.0.deps.clock.clone())?;
+        let principal = self.reader(&request).await?;
         let request = request.into_inner();
         let operations = operations(request.operations)?;
         let decide = move |stored: &User| {
@@ -256,8 +364,13 @@ impl ScimUserService for Api {
                 how: How::Patch,
             })
         };
-        let changed = self.change(write, request.user_id, request.if_match, decide);
-        let (user, change_token) = changed.await?;
+        let asked = Asked {
+            write,
+            id: request.user_id,
+            if_match: request.if_match,
+            decide,
+        };
+        let (user, change_token) = self.change(principal, asked).await?;
         Ok(Response::new(pb::PatchUserResponse {
             user: Some(user),
             change_token,
@@ -268,7 +381,7 @@ impl ScimUserService for Api {
         &self,
         request: Request<pb::DeleteUserRequest>,
     ) -> Result<Response<pb::DeleteUserResponse>, Status> {
-        let write = Write::of(&request, self.now())?;
+        let write = Write::of(&request, self.0.deps.clock.clone())?;
         let request = request.into_inner();
         let written = self.0.store.write(move |tx| {
             Box::pin(async move {
@@ -291,8 +404,8 @@ fn credential<T>(request: &Request<T>) -> Result<Credential, Error> {
 }
 
 /// The user as it now is, as the gateway needs it.
-async fn stored(tx: &Tx, user: &User) -> Result<pb::ScimUser, Error> {
-    let row = store::user::find(tx, &user.account, user.id).await?;
+async fn stored(db: &impl ConnectionTrait, user: &User) -> Result<pb::ScimUser, Error> {
+    let row = store::user::find(db, &user.account, user.id).await?;
     let row = row.ok_or_else(|| Error::not_found("user", user.id))?;
     encode::scim_user(&user.account, row)
 }
