@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::schema::{self, Attribute, CORE_SCHEMA, Schema};
+use crate::schema::{self, Attribute, CORE_SCHEMA, GROUP_SCHEMA, Schema};
 
 /// An attribute that a schema defines, or one of its sub-attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,15 @@ impl AttrRef {
     #[must_use]
     pub fn find(text: &str) -> Option<Self> {
         match resolve(text)? {
+            Resolved::Attribute(attribute) => Some(attribute),
+            Resolved::Schema(_) | Resolved::Unknown(_) => None,
+        }
+    }
+
+    /// The attribute of a group that `text` names.
+    pub(crate) fn find_of_group(text: &str) -> Option<Self> {
+        let qualified = after_urn(text, GROUP_SCHEMA.urn).and_then(|rest| rest.strip_prefix(':'));
+        match attribute(&GROUP_SCHEMA, qualified.unwrap_or(text))? {
             Resolved::Attribute(attribute) => Some(attribute),
             Resolved::Schema(_) | Resolved::Unknown(_) => None,
         }

@@ -144,7 +144,15 @@ impl Filter {
     /// passed ([`MAX_BYTES`], [`MAX_DEPTH`], [`MAX_TERMS`]);
     /// [`Sensitive`](crate::ErrorKind::Sensitive) when it names a password.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        parser::filter(text)
+        parser::filter(text, parser::Of::User)
+    }
+
+    /// Judges a filter over groups, of which there are none to select from.
+    ///
+    /// # Errors
+    /// As [`Filter::parse`].
+    pub fn check_of_groups(text: &str) -> Result<(), Error> {
+        parser::filter(text, parser::Of::Group).map(drop)
     }
 
     /// Whether a full canonical resource (with id, externalId, roles and meta) satisfies it.

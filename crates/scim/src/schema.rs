@@ -1,8 +1,10 @@
 //! The attributes that this service stores, as static tables: what RFC 7643, section 2.2 calls
 //! their characteristics. Reading, filtering, patching and discovery all follow these tables.
 
+mod group;
 mod user;
 
+pub(crate) use group::GROUP_SCHEMA;
 pub use user::{ACCESS_SCHEMA, CORE_SCHEMA, ENTERPRISE_SCHEMA};
 
 /// The core schema of a user.

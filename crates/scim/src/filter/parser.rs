@@ -15,15 +15,22 @@ use crate::error::{Error, ErrorKind, quote};
 use crate::schema::Kind;
 use crate::value;
 
+/// The type of the resources that a filter selects from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    User,
+    Group,
+}
+
 /// Parses a whole filter.
-pub(super) fn filter(text: &str) -> Result<Filter, Error> {
+pub(super) fn filter(text: &str, of: Of) -> Result<Filter, Error> {
     if text.trim_ascii().is_empty() {
         return Err(Error::filter(
             "the filter is empty; leave it out to select everything",
         ));
     }
     check_text(text, "filter").map_err(Error::filter)?;
-    let mut input = input(text);
+    let mut input = input(text, of);
     let filter = expression(&mut input).map_err(|fault| fault.0)?;
     space0::<_, Fault>(&mut input).map_err(|fault| fault.0)?;
     if !input.input.is_empty() {
@@ -41,10 +48,11 @@ pub(crate) struct PathParts<'t> {
 /// Parses a whole PATCH path (RFC 7644, figure 7).
 pub(crate) fn path(text: &str) -> Result<PathParts<'_>, Error> {
     check_text(text, "path").map_err(Error::path)?;
-    let mut input = input(text);
+    let mut input = input(text, Of::User);
     let unreadable = || malformed_path(text);
     let token = name(&mut input).map_err(|_| unreadable())?;
-    let mut target = resolve(token).ok_or_else(|| unknown(ErrorKind::InvalidPath, token))?;
+    let mut target =
+        resolve(token).ok_or_else(|| unknown(ErrorKind::InvalidPath, token, Of::User))?;
     if input.input.is_empty() {
         let filter = None;
         return Ok(PathParts { target, filter });
@@ -72,10 +80,13 @@ pub(crate) fn path(text: &str) -> Result<PathParts<'_>, Error> {
         if !input.input.is_empty() {
             return Err(unreadable());
         }
-        let sub = attribute
-            .attribute
-            .sub(sub)
-            .ok_or_else(|| unknown(ErrorKind::InvalidPath, &format!("{attribute}.{sub}")))?;
+        let sub = attribute.attribute.sub(sub).ok_or_else(|| {
+            unknown(
+                ErrorKind::InvalidPath,
+                &format!("{attribute}.{sub}"),
+                Of::User,
+            )
+        })?;
         target = Resolved::Attribute(attribute.with_sub(sub));
     }
     let filter = Some(filter);
@@ -88,6 +99,7 @@ type Input<'t> = Stateful<LocatingSlice<&'t str>, State<'t>>;
 #[derive(Debug)]
 struct State<'t> {
     text: &'t str,
+    of: Of,
     /// The attribute whose brackets are open.
     element: Option<AttrRef>,
     depth: usize,
@@ -110,11 +122,12 @@ impl<'t> ParserError<Input<'t>> for Fault {
     }
 }
 
-fn input(text: &str) -> Input<'_> {
+fn input(text: &str, of: Of) -> Input<'_> {
     Stateful {
         input: LocatingSlice::new(text),
         state: State {
             text,
+            of,
             element: None,
             depth: 0,
             terms: 0,
@@ -152,12 +165,19 @@ fn malformed(input: &Input<'_>, fix: &str) -> Fault {
     )))
 }
 
-fn unknown(kind: ErrorKind, name: &str) -> Error {
-    let detail = format!(
-        "{} is no attribute of a user; use a name that /Schemas lists",
-        quote(name)
-    );
-    Error::new(kind, detail)
+fn unknown(kind: ErrorKind, name: &str, of: Of) -> Error {
+    let name = quote(name);
+    Error::new(
+        kind,
+        match of {
+            Of::User => {
+                format!("{name} is no attribute of a user; use a name that /Schemas lists")
+            }
+            Of::Group => {
+                format!("{name} is no attribute of a group; use another, such as displayName")
+            }
+        },
+    )
 }
 
 fn expression(input: &mut Input<'_>) -> Result<Filter, Fault> {
@@ -247,15 +267,22 @@ fn term(input: &mut Input<'_>) -> Result<Filter, Fault> {
 
 /// The attribute that a term names; inside brackets, a sub-attribute (S-7644-3.4.2.2-11).
 fn resolve_term(input: &Input<'_>, token: &str) -> Result<AttrRef, Error> {
+    let of = input.state.of;
     let path = match input.state.element {
         Some(element) => {
             let sub = element.attribute.sub(token).ok_or_else(|| {
                 let name = format!("{element}.{token}");
-                unknown(ErrorKind::InvalidFilter, &name)
+                unknown(ErrorKind::InvalidFilter, &name, of)
             })?;
             element.with_sub(sub)
         }
-        None => AttrRef::find(token).ok_or_else(|| unknown(ErrorKind::InvalidFilter, token))?,
+        None => {
+            let found = match of {
+                Of::User => AttrRef::find(token),
+                Of::Group => AttrRef::find_of_group(token),
+            };
+            found.ok_or_else(|| unknown(ErrorKind::InvalidFilter, token, of))?
+        }
     };
     if path.attribute.is_secret() || path.leaf().is_secret() {
         // S-7644-3.4.2.2-16: before anything is known of the operator and the literal.

@@ -207,7 +207,7 @@ fn what_can_not_be_done_is_refused_by_its_name() {
 
 /// A user with 190 messengers of 5 KB each that are no ASCII.
 fn full() -> User {
-    let ims = (0..190).map(|n| crate::user::MultiValue::new(&format!("{n}{}", "é".repeat(2_500))));
+    let ims = (0..190).map(|n| crate::user::MultiValue::new(format!("{n}{}", "é".repeat(2_500))));
     User {
         ims: ims.collect(),
         ..alice()

@@ -75,7 +75,7 @@ const CORE_ATTRIBUTES: &[Attribute] = &[
     Attribute::complex("x509Certificates", CERTIFICATE, "X.509 certificates.").many(),
 ];
 
-const META: &[Attribute] = &[
+pub(super) const META: &[Attribute] = &[
     Attribute::string("resourceType", "The name of the resource type.")
         .exact()
         .read_only(),

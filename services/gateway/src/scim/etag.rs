@@ -1,7 +1,9 @@
 //! Entity tags in headers (RFC 9110, sections 8.8.3, 13.1.1 and 13.1.2).
 
-use http::HeaderMap;
-use http::header::HeaderName;
+use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, StatusCode};
+
+use super::error::Problem;
 
 /// The tags that a header lists, in the weak form that ours have; `*` stays. What is no tag stays
 /// as it is and so matches nothing: a condition that was sent is never ignored.
@@ -19,6 +21,46 @@ pub(super) fn values(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
         }
     }
     tags
+}
+
+/// Judges If-Match of a GET or of a list (RFC 9110, section 13.1.1): `own` is the tag of what is
+/// asked for, if it has one.
+///
+/// # Errors
+/// 412.
+pub(super) fn check_match(headers: &HeaderMap, own: Option<&str>) -> Result<(), Problem> {
+    let tags = values(headers, &IF_MATCH);
+    let fits = |tag: &String| own.is_some_and(|own| matches(tag, own));
+    if tags.is_empty() || tags.iter().any(fits) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "If-Match names no version that this resource has; leave it out, or send the version that \
+         was read last",
+    ))
+}
+
+/// Refuses If-None-Match where something is written: to judge it takes what is stored, and the
+/// call that writes has no place for it. `*` asks that there is nothing, and there is.
+///
+/// # Errors
+/// 412 for `*`, else 400.
+pub(super) fn refuse_none_match(headers: &HeaderMap) -> Result<(), Problem> {
+    let tags = values(headers, &IF_NONE_MATCH);
+    if tags.is_empty() {
+        return Ok(());
+    }
+    let status = if tags.iter().any(|tag| tag == "*") {
+        StatusCode::PRECONDITION_FAILED
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    Err(Problem::new(
+        status,
+        "If-None-Match is for reading; leave it out, and send If-Match to change only the version \
+         that was read",
+    ))
 }
 
 /// The first tag of a list, and what follows it. A comma within quotation marks is part of a tag.
@@ -45,7 +87,6 @@ pub(super) fn matches(tag: &str, own: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::IF_MATCH;
 
     #[test]
     fn a_list_of_tags_is_read_whole_and_a_broken_one_matches_nothing() {

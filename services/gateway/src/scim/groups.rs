@@ -5,13 +5,14 @@ use http::StatusCode;
 use rollcall_scim::{Filter, ListResponse};
 
 use super::error::Problem;
-use super::{Call, json};
+use super::{Call, etag, json};
 
 /// `GET /Groups`: a valid list without members.
 pub(super) async fn list(call: &Call<'_>) -> Result<Response, Problem> {
     let query = call.query.list()?;
+    etag::check_match(&call.headers, None)?;
     if let Some(filter) = &query.filter {
-        Filter::parse(filter)?;
+        Filter::check_of_groups(filter)?;
     }
     call.authenticate().await?;
     let page = ListResponse {

@@ -32,11 +32,30 @@ impl Query {
     }
 
     /// Refuses to leave out part of a resource: this release can't.
+    fn refuse_projection(&self) -> Result<(), Problem> {
+        self.refuse(&["attributes", "excludedAttributes"])
+    }
+
+    /// Refuses what selects from many resources, or part of one, in a request about a single one.
     ///
     /// # Errors
     /// 400 `invalidValue`.
-    pub(crate) fn refuse_projection(&self) -> Result<(), Problem> {
-        self.refuse(&["attributes", "excludedAttributes"])
+    pub(crate) fn single(&self) -> Result<(), Problem> {
+        self.refuse_projection()?;
+        let of_lists = [
+            "filter",
+            "sortBy",
+            "sortOrder",
+            "startIndex",
+            "count",
+            "cursor",
+        ];
+        match of_lists.iter().find(|name| self.holds(name)) {
+            Some(name) => Err(invalid(format!(
+                "{name} selects from a list, and this request is about one resource; leave it out"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Which page of which resources.

@@ -109,18 +109,11 @@ impl Route {
                     _ => Err(not_allowed("GET, PUT, PATCH, DELETE")),
                 }
             }
-            ["Groups"] => match *method {
-                Method::POST => Err(not_offered(
-                    "pushing groups: switch Push Groups off in Okta",
-                )),
-                _ => get(Self::ListGroups),
-            },
-            ["Groups", id] => match *method {
-                Method::PUT | Method::PATCH | Method::DELETE => Err(not_offered(
-                    "pushing groups: switch Push Groups off in Okta",
-                )),
-                _ => get(Self::GetGroup((*id).to_owned())),
-            },
+            ["Groups"] | ["Groups", _] if is_write(method) => Err(not_offered(
+                "pushing groups: switch Push Groups off in Okta",
+            )),
+            ["Groups"] => get(Self::ListGroups),
+            ["Groups", id] => get(Self::GetGroup((*id).to_owned())),
             ["ServiceProviderConfig"] => get(Self::Discovery(Discovery::ServiceProviderConfig)),
             ["Schemas"] => get(Self::Discovery(Discovery::Schemas)),
             ["Schemas", urn] => get(Self::Discovery(Discovery::Schema((*urn).to_owned()))),
@@ -135,6 +128,10 @@ impl Route {
             )),
         }
     }
+}
+
+fn is_write(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
 }
 
 /// Whether a path segment names a version of the protocol (RFC 7644, section 3.13).

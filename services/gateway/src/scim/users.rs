@@ -18,6 +18,7 @@ use super::{Call, body, etag, json, render};
 /// `GET /Users`.
 pub(super) async fn list(call: &Call<'_>) -> Result<Response, Problem> {
     let query = call.query.list()?;
+    etag::check_match(&call.headers, None)?;
     let message = call.message(ListUsersRequest {
         filter: query.filter,
         start_index: i64::try_from(query.start_index).unwrap_or(i64::MAX),
@@ -30,7 +31,9 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response, Problem> {
 
 /// `POST /Users`.
 pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response, Problem> {
-    call.query.refuse_projection()?;
+    call.query.single()?;
+    etag::check_match(&call.headers, None)?;
+    etag::refuse_none_match(&call.headers)?;
     let (user, _) = User::from_json(read(call, body).await?)?;
     let message = call.message(CreateUserRequest {
         attributes: Some(to_proto(&user)),
@@ -49,10 +52,11 @@ pub(super) async fn create(call: &Call<'_>, body: Body) -> Result<Response, Prob
 
 /// `GET /Users/{id}`.
 pub(super) async fn get(call: &Call<'_>, user_id: String) -> Result<Response, Problem> {
-    call.query.refuse_projection()?;
+    call.query.single()?;
     let message = call.message(GetUserRequest { user_id });
     let reply = call.users().get_user(message).await?.into_inner();
     let user = present(reply.user)?;
+    etag::check_match(&call.headers, Some(&user.etag))?;
     if etag::values(&call.headers, &IF_NONE_MATCH)
         .iter()
         .any(|tag| etag::matches(tag, &user.etag))
@@ -70,7 +74,8 @@ pub(super) async fn replace(
     user_id: String,
     body: Body,
 ) -> Result<Response, Problem> {
-    call.query.refuse_projection()?;
+    call.query.single()?;
+    etag::refuse_none_match(&call.headers)?;
     let object = read(call, body).await?;
     check_id(&object, &user_id)?;
     let (user, _) = User::from_json(object)?;
@@ -91,7 +96,8 @@ pub(super) async fn patch(
     user_id: String,
     body: Body,
 ) -> Result<Response, Problem> {
-    call.query.refuse_projection()?;
+    call.query.single()?;
+    etag::refuse_none_match(&call.headers)?;
     let operations = PatchRequest::from_json(read(call, body).await?)?;
     let message = call.message(PatchUserRequest {
         user_id,
@@ -104,6 +110,8 @@ pub(super) async fn patch(
 
 /// `DELETE /Users/{id}`.
 pub(super) async fn delete(call: &Call<'_>, user_id: String) -> Result<Response, Problem> {
+    call.query.single()?;
+    etag::refuse_none_match(&call.headers)?;
     let message = call.message(DeleteUserRequest {
         user_id,
         if_match: etag::values(&call.headers, &IF_MATCH),

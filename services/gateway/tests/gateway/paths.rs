@@ -55,14 +55,11 @@ async fn a_method_that_is_not_offered_is_405_and_tells_which_are() {
             assert_eq!(answer.header("allow"), Some(allow), "{path}");
         }
     }
-    world
-        .call(Method::PUT, "/Groups", "")
-        .await
-        .is_error(405, None);
-    world
-        .call(Method::POST, "/Groups/1", "")
-        .await
-        .is_error(405, None);
+    for path in ["/Groups", "/Groups/1"] {
+        let answer = world.call(Method::OPTIONS, path, "").await;
+        answer.is_error(405, None);
+        assert_eq!(answer.header("allow"), Some("GET"), "{path}");
+    }
     assert!(world.seen().is_empty());
 }
 
@@ -84,15 +81,11 @@ async fn what_this_release_lacks_is_501() {
             world.call(method, path, "").await.is_error(501, None);
         }
     }
-    world
-        .call(Method::POST, "/Groups", "{}")
-        .await
-        .is_error(501, None);
-    for method in [Method::PUT, Method::PATCH, Method::DELETE] {
-        world
-            .call(method, "/Groups/1", "{}")
-            .await
-            .is_error(501, None);
+    for path in ["/Groups", "/Groups/1"] {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let detail = world.call(method, path, "{}").await.is_error(501, None);
+            assert!(detail.contains("switch Push Groups off"), "{detail}");
+        }
     }
     assert!(world.seen().is_empty());
 }
@@ -158,11 +151,64 @@ async fn a_query_that_is_not_offered_is_refused_and_never_ignored() {
             .await;
         answer.is_error(400, Some("invalidValue"));
     }
+    for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE] {
+        for query in [
+            "filter=userName%20pr",
+            "sortBy=userName",
+            "SORTORDER=ascending",
+            "cursor=",
+            "startIndex=1",
+            "count=1",
+        ] {
+            let path = format!("{user}?{query}");
+            let answer = world.call(method.clone(), &path, "{}").await;
+            let detail = answer.is_error(400, Some("invalidValue"));
+            assert!(detail.contains("leave it out"), "{method} {path}: {detail}");
+        }
+    }
+    world
+        .call(Method::POST, "/Users?sortBy=id", "{}")
+        .await
+        .is_error(400, Some("invalidValue"));
     let answer = world
         .call(Method::POST, "/Users?excludedAttributes=id", "{}")
         .await;
     answer.is_error(400, Some("invalidValue"));
     let long = format!("/Users?filter={}", "x".repeat(16 * 1024));
     world.get(&long).await.is_error(414, None);
+    assert!(world.asked_for_the_credential_only());
+}
+
+#[tokio::test] // rule: S-7644-3.4.2-02, S-7644-3.4.2.2-14 (part)
+async fn a_group_is_looked_up_by_its_own_attributes_and_none_is_found() {
+    let world = World::start();
+    for filter in [
+        "displayName eq \"Sales\"",
+        "members eq \"x\"",
+        "members.value eq \"x\"",
+        "members[value eq \"x\"]",
+        "id eq \"x\" and members eq \"y\"",
+        "urn:ietf:params:scim:schemas:core:2.0:Group:DisplayName eq \"Sales\"",
+        "externalId eq \"x\"",
+        "meta.lastModified gt \"2026-11-24T00:00:00Z\"",
+    ] {
+        let query = filter.replace(' ', "%20").replace('"', "%22");
+        let answer = world.get(&format!("/Groups?filter={query}")).await;
+        assert_eq!(
+            (answer.status, &answer.json()["totalResults"]),
+            (200, &0.into()),
+            "{filter}"
+        );
+    }
+    for filter in [
+        "userName eq \"x\"",
+        "members.userName eq \"x\"",
+        "department pr",
+    ] {
+        let query = filter.replace(' ', "%20").replace('"', "%22");
+        let answer = world.get(&format!("/Groups?filter={query}")).await;
+        let detail = answer.is_error(400, Some("invalidFilter"));
+        assert!(detail.contains("is no attribute of a group"), "{detail}");
+    }
     assert!(world.asked_for_the_credential_only());
 }

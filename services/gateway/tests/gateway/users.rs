@@ -190,6 +190,45 @@ async fn conditions_reach_provisioning_and_its_refusal_is_412() {
         .is_error(412, None);
 }
 
+#[tokio::test] // rule: S-7644-3.14-03 (part)
+async fn a_condition_that_a_method_does_not_take_is_refused_and_never_ignored() {
+    let world = World::start();
+    let user = format!("/Users/{ID}");
+    let (matches, none) = ("if-match", "if-none-match");
+    for (method, path, header, value, status) in [
+        (Method::POST, "/Users", matches, "W/\"7\"", 412),
+        (Method::POST, "/Users", matches, "*", 412),
+        (Method::POST, "/Users", none, "*", 412),
+        (Method::POST, "/Users", none, "W/\"7\"", 400),
+        (Method::PUT, &user, none, "*", 412),
+        (Method::PUT, &user, none, "W/\"7\"", 400),
+        (Method::PATCH, &user, none, "*", 412),
+        (Method::PATCH, &user, none, "W/\"8\"", 400),
+        (Method::DELETE, &user, none, "*", 412),
+        (Method::DELETE, &user, none, "", 400),
+        (Method::GET, "/Users", matches, "W/\"7\"", 412),
+        (Method::GET, "/Groups", matches, "*", 412),
+    ] {
+        let answer = world
+            .with_headers(method, path, &[(header, value)], "{}")
+            .await;
+        let detail = answer.is_error(status, None);
+        assert!(detail.contains("leave it out"), "{detail}");
+    }
+    assert!(world.asked_for_the_credential_only());
+    for (tags, status) in [
+        ("W/\"7\"", 200),
+        ("*", 200),
+        ("\"1\", \"7\"", 200),
+        ("W/\"8\"", 412),
+    ] {
+        let answer = world
+            .with_headers(Method::GET, &user, &[(matches, tags)], "")
+            .await;
+        assert_eq!(answer.status, status, "{tags}");
+    }
+}
+
 #[tokio::test] // rule: S-7644-3.5.1-04
 async fn a_put_can_not_change_the_id() {
     let world = World::start();

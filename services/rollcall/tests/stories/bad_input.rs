@@ -406,6 +406,93 @@ async fn a_body_of_2_mib_is_413_and_so_are_too_many_operations() {
     assert_eq!(two.stored().await, before);
 }
 
+/// A user of some `bytes` in all.
+fn large(name: &str, bytes: usize) -> String {
+    let text = "x".repeat(60_000);
+    let photos: Vec<Value> = (0..bytes / 60_000)
+        .map(|n| json!({"value": format!("{n}{text}")}))
+        .collect();
+    let mut body = user(name);
+    body["photos"] = json!(photos);
+    body["title"] = json!("x".repeat(bytes % 60_000));
+    body.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")] // rule: G-02, S-7644-3.4.2.4-04 (part)
+async fn a_page_of_the_most_and_largest_users_is_answered() {
+    let world = World::start().await;
+    let bearer = format!("Bearer {}", world.token);
+    let (most, at_once) = (200, 20);
+    for first in (0..most).step_by(at_once) {
+        let creates = (first..first + at_once).map(|n| {
+            let body = large(&format!("u{n}@acme.example"), 258_000);
+            world.send_as(&bearer, "POST", "/Users", body)
+        });
+        for made in futures::future::join_all(creates).await {
+            assert_eq!(made.status, 201, "{}", made.body["detail"]);
+        }
+    }
+
+    let page = world.send("GET", "/Users?count=1000", None).await;
+
+    assert_eq!(page.status, 200, "{}", page.body["detail"]);
+    let users = page.body["Resources"].as_array().unwrap();
+    assert_eq!(users.len(), most);
+    assert!(
+        users
+            .iter()
+            .all(|user| user["photos"][3]["value"].is_string())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")] // rule: G-02, S-7644-3.12-05 (part)
+async fn a_user_that_would_be_too_large_is_413_and_says_what_to_shorten() {
+    let two = Two::start().await;
+    let roles: Vec<Value> = (0..4)
+        .map(|n| json!({"value": format!("{n}{}", "r".repeat(50_000))}))
+        .collect();
+    let set = json!([{"op": "add", "path": "roles", "value": roles}]);
+    let with_roles = two.send("PATCH", &two.alice, patch(&set).to_string()).await;
+    assert_eq!(with_roles.status, 200, "{}", with_roles.body["detail"]);
+    let before = two.stored().await;
+    let title = json!([{"op": "add", "path": "displayName", "value": "x".repeat(65_000)}]);
+
+    for (what, method, path, body, names) in [
+        (
+            "sent",
+            "POST",
+            "/Users",
+            large("large@acme.example", 300_000),
+            "in \"photos\"; shorten that",
+        ),
+        (
+            "sent",
+            "PUT",
+            &two.alice,
+            large("alice@acme.example", 300_000),
+            "in \"photos\"; shorten that",
+        ),
+        (
+            "with what is kept",
+            "PUT",
+            &two.alice,
+            large("alice@acme.example", 100_000),
+            "in \"roles\"; shorten that",
+        ),
+        (
+            "with what is there",
+            "PATCH",
+            &two.alice,
+            patch(&title).to_string(),
+            "in \"roles\"; shorten that",
+        ),
+    ] {
+        let answer = two.send(method, path, body).await;
+        assert_refused(&answer, (413, "", names), &format!("{what}: {method}"));
+    }
+    assert_eq!(two.stored().await, before);
+}
+
 #[tokio::test(flavor = "multi_thread")] // rule: S-7643-2.3-01, S-7643-7-11, S-7643-2.4-01 (part)
 async fn a_value_of_the_wrong_type_is_refused_by_its_name_in_every_write() {
     let two = Two::start().await;
@@ -756,8 +843,8 @@ async fn a_method_or_path_that_is_not_offered_says_what_is() {
         ("OPTIONS", "/Users", "GET, POST"),
         ("POST", alice, "GET, PUT, PATCH, DELETE"),
         ("BREW", alice, "GET, PUT, PATCH, DELETE"),
-        ("DELETE", "/Groups", "GET"),
-        ("POST", "/Groups/any", "GET"),
+        ("OPTIONS", "/Groups", "GET"),
+        ("BREW", "/Groups/any", "GET"),
         ("POST", "/ServiceProviderConfig", "GET"),
         ("PUT", "/Schemas", "GET"),
         ("PATCH", "/ResourceTypes/User", "GET"),
@@ -799,6 +886,16 @@ async fn a_method_or_path_that_is_not_offered_says_what_is() {
         (
             "POST",
             "/Groups",
+            (501, "", "switch Push Groups off in Okta"),
+        ),
+        (
+            "PUT",
+            "/Groups",
+            (501, "", "switch Push Groups off in Okta"),
+        ),
+        (
+            "POST",
+            "/Groups/any",
             (501, "", "switch Push Groups off in Okta"),
         ),
         (
