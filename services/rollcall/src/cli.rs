@@ -29,7 +29,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything in one process, with two demo accounts. Not for production.
-    #[command(after_help = "Example:\n  rollcall dev --data .rollcall --listen 127.0.0.1:8080")]
+    #[command(
+        after_help = "Examples:\n  rollcall dev --data .rollcall --listen 127.0.0.1:8080\n  rollcall \
+                      dev --public-url https://scim.example.com    behind a tunnel that ends TLS"
+    )]
     Dev(dev::Options),
     /// Play an identity provider against a SCIM service.
     Simulate {

@@ -9,7 +9,7 @@ use crate::cli::Error;
 /// The keys that scripts rely on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Handshake {
-    /// What to paste into Okta as the SCIM base URL.
+    /// Where the listener serves SCIM. Okta is given this, or the same path below the public URL.
     pub scim_base_url: String,
     /// The listener's base URL.
     pub console_url: String,

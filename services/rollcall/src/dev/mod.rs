@@ -3,6 +3,7 @@
 mod demo;
 pub mod folder;
 pub mod handshake;
+mod public_url;
 mod zone;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use crate::assemble::{Setting, System, assemble};
 use crate::cli::Error;
 use folder::Folder;
 use handshake::Handshake;
+use public_url::PublicUrl;
 
 /// How long requests may take to end once the program is told to stop.
 const DRAIN: Duration = Duration::from_millis(1500);
@@ -39,6 +41,10 @@ pub struct Options {
     /// Where SCIM is served.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// The URL under which Okta reaches the listener, such as that of a tunnel; without /scim/v2.
+    /// It stands in every location; the listener's own if not said.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
     /// Where gRPC is served.
     #[arg(long, default_value = "127.0.0.1:9090")]
     pub grpc_listen: SocketAddr,
@@ -66,6 +72,9 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     let grpc = listen(options.grpc_listen, "--grpc-listen").await?;
     let (http_at, grpc_at) = (http.local_addr()?, grpc.local_addr()?);
     let base = format!("http://{http_at}");
+    let public = options
+        .public_url
+        .map_or(base.clone(), |url| url.to_string());
 
     let stop = CancellationToken::new();
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
@@ -74,7 +83,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     let operator_token = base32::encode(&folder.random("grpc_token", entropy.as_ref())?);
     let setting = Setting {
         folder: folder.path().to_owned(),
-        public_url: base.clone(),
+        public_url: public.clone(),
         clock: Arc::new(SystemClock),
         entropy: entropy.clone(),
         token_key: Arc::new(TokenKey::new(&key, entropy)),
@@ -99,7 +108,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     let backend = Backend::in_process(routes.clone(), &layer, &operator_token);
     let running: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
 
-    let page = start_page(&base);
+    let page = start_page(&public);
     let app: Router = gateway.route("/", get(move || std::future::ready(page)));
     let limits = HttpLimits {
         drain: DRAIN,
@@ -143,7 +152,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         &file,
         &format!("{}\n", serde_json::to_string_pretty(&told)?),
     )?;
-    welcome(&told, &file);
+    welcome(&told, &public, &file);
 
     stopped().await?;
     eprintln!("stopping");
@@ -212,18 +221,18 @@ async fn stopped() -> Result<(), Error> {
     Ok(())
 }
 
-fn start_page(base: &str) -> String {
+fn start_page(public: &str) -> String {
     format!(
-        "Rollcall is running.\n\nSCIM base URL for Okta: {base}/scim/v2\nNext step: `rollcall \
+        "Rollcall is running.\n\nSCIM base URL for Okta: {public}/scim/v2\nNext step: `rollcall \
          simulate okta` in another terminal plays Okta against it (README.md, step 2).\n"
     )
 }
 
-fn welcome(told: &Handshake, file: &Path) {
+fn welcome(told: &Handshake, public: &str, file: &Path) {
     println!(
         "Rollcall is running on this machine. NOT FOR PRODUCTION: its secrets lie in a folder.\n"
     );
-    println!("  SCIM base URL   {}", told.scim_base_url);
+    println!("  SCIM base URL   {public}/scim/v2");
     println!("  gRPC            {}", told.grpc_url);
     println!(
         "  DNS zone file   {} (served on {})",

@@ -135,3 +135,106 @@ async fn a_first_start_that_was_cut_off_is_finished_and_what_was_removed_stays_r
     assert!(finished.stdout.contains("Billing Admin"), "{finished:?}");
     assert!(management.stdout.contains("is on"), "{management:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")] // rule: S-7643-3.1-08 (part)
+async fn a_public_url_stands_in_every_location_and_the_handshake_names_the_listener() {
+    let folder = TempDir::new().unwrap();
+    let args = ["--public-url", "https://scim.example.com/"];
+    let program = Program::start_with(folder.path(), &args).await;
+    let ada = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": "ada@acme.example",
+    });
+
+    let (created, user) = program.scim("POST", "/Users", Some(ada)).await;
+    let (_, config) = program.scim("GET", "/ServiceProviderConfig", None).await;
+    let twice = ["dev", "--public-url", "https://scim.example.com/scim/v2"];
+    let refused = program.run(&twice).await;
+
+    assert_eq!(created, 201, "{user}");
+    let id = user["id"].as_str().unwrap();
+    let location = format!("https://scim.example.com/scim/v2/Users/{id}");
+    assert_eq!(user["meta"]["location"], location);
+    let location = config["meta"]["location"].as_str().unwrap();
+    assert!(
+        location.starts_with("https://scim.example.com/scim/v2/"),
+        "{location}"
+    );
+    assert!(
+        program
+            .handshake
+            .scim_base_url
+            .starts_with("http://127.0.0.1:")
+    );
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("without /scim/v2"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_is_told_in_one_line_with_the_fix() {
+    let folder = TempDir::new().unwrap();
+    let program = Program::start(folder.path()).await;
+    let other = TempDir::new().unwrap();
+    let data = other.path().to_str().unwrap();
+    let at = |url: &str| url.split('/').nth(2).unwrap().to_owned();
+    let http = at(&program.handshake.scim_base_url);
+    let grpc = at(&program.handshake.grpc_url);
+
+    for (listen, grpc_listen, taken, flag) in [
+        (http.as_str(), "127.0.0.1:0", &http, "--listen"),
+        ("127.0.0.1:0", grpc.as_str(), &grpc, "--grpc-listen"),
+    ] {
+        let args = [
+            "dev",
+            "--data",
+            data,
+            "--listen",
+            listen,
+            "--grpc-listen",
+            grpc_listen,
+        ];
+        let ran = program.run(&args).await;
+
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let line = format!(
+            "rollcall: {taken} is taken by another program: stop it, or choose another address, \
+             such as {flag} 127.0.0.1:0 for any free port\n"
+        );
+        assert_eq!(ran.stderr, line);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_others_may_read_is_told_in_one_line_with_the_fix() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = TempDir::new().unwrap();
+    let mut program = Program::start(folder.path()).await;
+    program.interrupt().await;
+    let secret = folder
+        .path()
+        .canonicalize()
+        .unwrap()
+        .join("secrets/grpc_token");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+
+    let data = folder.path().to_str().unwrap();
+    let args = [
+        "dev",
+        "--data",
+        data,
+        "--listen",
+        "127.0.0.1:0",
+        "--grpc-listen",
+        "127.0.0.1:0",
+    ];
+    let ran = program.run(&args).await;
+
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let secret = secret.display();
+    let line = format!(
+        "rollcall: others may read the secret {secret} (mode 644): run `chmod 600 {secret}`, or \
+         remove it to have a new one made\n"
+    );
+    assert_eq!(ran.stderr, line);
+}

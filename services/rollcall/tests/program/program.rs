@@ -56,11 +56,17 @@ impl From<Output> for Ran {
 impl Program {
     /// Starts it and waits until it is reached.
     pub(crate) async fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// The same with further arguments.
+    pub(crate) async fn start_with(folder: &Path, args: &[&str]) -> Self {
         let output = Arc::new(Mutex::new(String::new()));
         let mut child = command(folder)
             .args(["dev", "--listen", "127.0.0.1:0"])
             .args(["--grpc-listen", "127.0.0.1:0", "--data"])
             .arg(folder)
+            .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
