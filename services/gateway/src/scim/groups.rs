@@ -12,7 +12,7 @@ pub(super) async fn list(call: &Call<'_>) -> Result<Response, Problem> {
     let query = call.query.list()?;
     etag::check_match(&call.headers, None)?;
     if let Some(filter) = &query.filter {
-        Filter::parse(filter)?;
+        Filter::check_of_groups(filter)?;
     }
     call.authenticate().await?;
     let page = ListResponse {

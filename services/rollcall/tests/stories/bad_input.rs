@@ -419,10 +419,11 @@ fn large(name: &str, bytes: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")] // rule: G-02, S-7644-3.4.2.4-04 (part)
-async fn a_page_of_the_most_and_largest_users_is_answered() {
+async fn a_page_of_the_largest_users_is_answered() {
     let world = World::start().await;
     let bearer = format!("Bearer {}", world.token);
-    let (most, at_once) = (200, 20);
+    // 20 MB: more than a request may have, and less than 200 such users.
+    let (most, at_once) = (80, 20);
     for first in (0..most).step_by(at_once) {
         let creates = (first..first + at_once).map(|n| {
             let body = large(&format!("u{n}@acme.example"), 258_000);
