@@ -41,6 +41,14 @@ pub struct Options {
     /// Where SCIM is served.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// What to log, such as `info` or `warn,rollcall_verification=info`. What one machine has for
+    /// certain, such as a single resolver, is not warned about unless asked for.
+    #[arg(
+        long,
+        value_name = "FILTER",
+        default_value = "warn,rollcall_verification=error"
+    )]
+    pub log: String,
     /// The URL under which Okta reaches the listener, such as that of a tunnel; without /scim/v2.
     /// It stands in every location; the listener's own if not said.
     #[arg(long, value_name = "URL")]
@@ -58,10 +66,7 @@ pub struct Options {
 /// # Errors
 /// One line that names the fix: a port taken, the folder in use, a secret others may read.
 pub async fn run(options: Options) -> Result<ExitCode, Error> {
-    rollcall_runtime::telemetry::init(
-        "warn,rollcall=info",
-        rollcall_runtime::telemetry::Format::Text,
-    )?;
+    rollcall_runtime::telemetry::init(&options.log, rollcall_runtime::telemetry::Format::Text)?;
     let folder = Folder::open(&options.data)?;
     let file = options
         .handshake
@@ -244,8 +249,14 @@ fn welcome(told: &Handshake, public: &str, file: &Path) {
         println!("    bearer token  {}", account.scim_token);
         println!("    roles         {}", account.roles.join(", "));
     }
+    let elsewhere = if file.ends_with(".rollcall/dev.json") {
+        String::new()
+    } else {
+        format!(" --handshake {}", file.display())
+    };
     println!(
-        "\nNext: play Okta in another terminal\n  cargo run --release -- simulate okta --users 200"
+        "\nNext: play Okta in another terminal\n  cargo run --release -- simulate okta --users \
+         200{elsewhere}"
     );
     println!("Ctrl-C stops it; a second start keeps everything.");
 }
