@@ -11,7 +11,7 @@ use rollcall_simulator::{Ended, Mode, Progress};
 
 use crate::cli::{Error, Handshake};
 use crate::client::output::{hint, reaches};
-use crate::dev::handshake;
+use crate::client::{found, must_be_url};
 
 /// How long the service is away before it is worth a word.
 const NOTICEABLE: Duration = Duration::from_secs(1);
@@ -113,10 +113,13 @@ impl Options {
 }
 
 fn prepare(options: &Options) -> Result<rollcall_simulator::Options, Error> {
+    if let Some(url) = &options.base_url {
+        must_be_url("--base-url", url, "https://scim.example.com/scim/v2")?;
+    }
     let (base_url, token, domain, roles) = match (&options.base_url, &options.token) {
         (Some(url), Some(token)) => (url.clone(), token.clone(), None, Vec::new()),
         _ => {
-            let found = handshake::read(&options.handshake.handshake)?;
+            let found = found(&options.handshake)?;
             let account = found
                 .accounts
                 .into_iter()

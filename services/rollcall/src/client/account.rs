@@ -14,6 +14,9 @@ use crate::cli::Error;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  rollcall account list
+  rollcall account put initech --name Initech")]
 pub enum Command {
     /// List the accounts.
     #[command(after_help = "Example:\n  rollcall account list")]

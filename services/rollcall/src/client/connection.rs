@@ -9,11 +9,15 @@ use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionSer
 use serde_json::{Value, json};
 
 use super::output::{fields, hint, json_time, print, table, time};
-use super::{PAGE, Target, told};
+use super::{PAGE, Target, told_of};
 use crate::cli::Error;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  rollcall connection install acme
+  rollcall connection show acme
+  rollcall connection token create acme")]
 pub enum Command {
     /// Show the connection of an account.
     #[command(after_help = "Example:\n  rollcall connection show acme")]
@@ -37,6 +41,9 @@ pub enum Command {
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  rollcall connection token create acme --label okta
+  rollcall connection token list acme")]
 pub enum Token {
     /// Make a token; its secret is shown once.
     #[command(after_help = "Example:\n  rollcall connection token create acme --label okta")]
@@ -73,12 +80,12 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
     match command {
         Command::Show { account } => {
             let request = pb::GetConnectionRequest {
-                account_id: account,
+                account_id: account.clone(),
             };
             let answer = client
                 .get_connection(request)
                 .await
-                .map_err(|s| told(&s))?
+                .map_err(|s| told_of(&account, &s))?
                 .into_inner();
             show(target, &answer.connection.unwrap_or_default())?;
         }
@@ -89,7 +96,7 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
             let answer = client
                 .install_connection(request)
                 .await
-                .map_err(|s| told(&s))?
+                .map_err(|s| told_of(&account, &s))?
                 .into_inner();
             show(target, &answer.connection.unwrap_or_default())?;
             hint(format!(
@@ -109,7 +116,7 @@ async fn token(
     match command {
         Token::Create { account, label } => {
             let request = pb::CreateTokenRequest {
-                account_id: account,
+                account_id: account.clone(),
                 label,
                 expire_time: None,
                 idempotency_key: String::new(),
@@ -117,7 +124,7 @@ async fn token(
             let made = client
                 .create_token(request)
                 .await
-                .map_err(|s| told(&s))?
+                .map_err(|s| told_of(&account, &s))?
                 .into_inner();
             if target.json {
                 let mut token = token_json(&made.token.unwrap_or_default());
@@ -141,7 +148,7 @@ async fn token(
                 let page = client
                     .list_tokens(request)
                     .await
-                    .map_err(|s| told(&s))?
+                    .map_err(|s| told_of(&account, &s))?
                     .into_inner();
                 for token in page.tokens {
                     if target.json {
@@ -169,14 +176,14 @@ async fn token(
         }
         Token::Revoke { account, token } => {
             let request = pb::RevokeTokenRequest {
-                account_id: account,
+                account_id: account.clone(),
                 token_id: token,
                 end_time: None,
             };
             let ended = client
                 .revoke_token(request)
                 .await
-                .map_err(|s| told(&s))?
+                .map_err(|s| told_of(&account, &s))?
                 .into_inner();
             let token = ended.token.unwrap_or_default();
             if target.json {

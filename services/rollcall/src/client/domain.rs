@@ -9,14 +9,18 @@ use rollcall_rpc::{Backend, Reason, failure};
 use rollcall_types::DomainId;
 use serde_json::{Value, json};
 
-use super::output::{fields, json_time, print, table, time};
-use super::{PAGE, Target, account, not_found, told};
+use super::output::{fields, json_time, print, reaches, table, time};
+use super::{PAGE, Target, account, not_found, told_of};
 use crate::cli::Error;
 
 type Client = DomainServiceClient<Backend>;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  rollcall domain add acme team.example       the record to publish
+  rollcall domain verify acme team.example    look for it now
+  rollcall domain list acme")]
 pub enum Command {
     /// Add a domain and show the record to publish.
     #[command(after_help = "Example:\n  rollcall domain add acme team.example")]
@@ -40,7 +44,7 @@ pub enum Command {
         /// Its id or name.
         domain: String,
     },
-    /// Look at the DNS now.
+    /// Look at the DNS now; exits non-zero while the domain is not verified.
     #[command(after_help = "Example:\n  rollcall domain verify acme team.example")]
     Verify {
         /// The account.
@@ -69,13 +73,13 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
         Command::Add { account, name } => {
             account::must_exist(&backend, &account).await?;
             let request = pb::AddDomainRequest {
-                account_id: account,
+                account_id: account.clone(),
                 name,
             };
             let domain = client
                 .add_domain(request)
                 .await
-                .map_err(|s| told(&s))?
+                .map_err(|s| told_of(&account, &s))?
                 .into_inner();
             publish(target, &domain.domain.unwrap_or_default())?;
         }
@@ -103,28 +107,32 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
         Command::Verify { account, domain } => {
             let domain = find(&mut client, &account, domain).await?;
             let request = pb::VerifyDomainRequest {
-                account_id: account,
+                account_id: account.clone(),
                 domain_id: domain.domain_id,
             };
             let answer = client
                 .verify_domain(request)
                 .await
-                .map_err(|s| told(&s))?
+                .map_err(|s| told_of(&account, &s))?
                 .into_inner();
             let domain = answer.domain.unwrap_or_default();
+            // A reader that has heard enough doesn't make an unverified domain a verified one.
             if target.json {
-                print(to_json(&domain))?;
+                reaches(to_json(&domain))?;
             } else {
-                print(state(&domain))?;
+                reaches(state(&domain))?;
                 if let Some(why) = answer.check.and_then(|check| check.diagnosis) {
-                    print(diagnosis(&why))?;
+                    reaches(diagnosis(&why))?;
                 }
+            }
+            if domain.state() != pb::DomainState::Verified {
+                return Ok(ExitCode::FAILURE);
             }
         }
         Command::Renew { account, domain } => {
             let domain = find(&mut client, &account, domain).await?;
             let request = pb::RenewChallengeRequest {
-                account_id: account,
+                account_id: account.clone(),
                 domain_id: domain.domain_id.clone(),
                 etag: domain.etag.clone(),
             };
@@ -148,7 +156,7 @@ async fn list(client: &mut Client, account: &str) -> Result<Vec<pb::Domain>, Err
         let page = client
             .list_domains(request)
             .await
-            .map_err(|s| told(&s))?
+            .map_err(|s| told_of(account, &s))?
             .into_inner();
         domains.extend(page.domains);
         page_token = page.next_page_token;
@@ -168,7 +176,7 @@ async fn find(client: &mut Client, account: &str, domain: String) -> Result<pb::
         let answer = client
             .get_domain(request)
             .await
-            .map_err(|s| told(&s))?
+            .map_err(|s| told_of(account, &s))?
             .into_inner();
         return Ok(answer.domain.unwrap_or_default());
     }
@@ -177,12 +185,12 @@ async fn find(client: &mut Client, account: &str, domain: String) -> Result<pb::
     let found = domains
         .into_iter()
         .find(|found| found.name == name || found.display_name == name);
-    found.ok_or_else(|| not_found("domain", &domain))
+    found.ok_or_else(|| not_found(account, "domain", &domain))
 }
 
 /// A verified domain's value can't be renewed in this release, and need not be.
 fn not_renewed(status: &tonic::Status, domain: &pb::Domain) -> Error {
-    let error = told(status);
+    let error = told_of(&domain.account_id, status);
     if failure::read(status).reason == Some(Reason::Unsupported) {
         let name = &domain.name;
         let fix = "nothing has to be done, leave the TXT record where it is";
@@ -213,7 +221,7 @@ fn publish(target: &Target, domain: &pb::Domain) -> Result<(), Error> {
     print(records(domain))
 }
 
-/// The records that may be published, each as a line of a zone file.
+/// The records that may be published, each as a line of a zone file that can be copied whole.
 fn records(domain: &pb::Domain) -> String {
     let Some(challenge) = &domain.challenge else {
         return String::new();
@@ -228,7 +236,7 @@ fn records(domain: &pb::Domain) -> String {
     ];
     lines.extend(challenge.hosts.iter().map(|host| {
         format!(
-            "  {}. IN TXT \"{}\"   (host field: {})",
+            "\n{}. IN TXT \"{}\"\n  host field: {}",
             host.name, challenge.value, host.relative_host
         )
     }));

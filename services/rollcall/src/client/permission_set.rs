@@ -13,13 +13,17 @@ use rollcall_types::PermissionSetId;
 use serde_json::{Value, json};
 
 use super::output::{fields, json_time, on_off, print, table, time};
-use super::{PAGE, Switch, Target, account, not_found, told};
+use super::{PAGE, Switch, Target, account, not_found, told, told_of};
 use crate::cli::Error;
 
 type Client = PermissionSetServiceClient<Backend>;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  rollcall permission-set list acme
+  rollcall permission-set create acme Auditor --permission deals.read
+  rollcall permission-set manage acme on")]
 pub enum Command {
     /// List the permission sets of an account.
     #[command(after_help = "Example:\n  rollcall permission-set list acme")]
@@ -152,27 +156,28 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
                 ..pb::PermissionSet::default()
             };
             let request = pb::CreatePermissionSetRequest {
-                account_id: account,
+                account_id: account.clone(),
                 permission_set: Some(set),
                 idempotency_key: String::new(),
             };
             let made = client
                 .create_permission_set(request)
                 .await
-                .map_err(|s| refused(&s))?
+                .map_err(|s| refused(&account, &s))?
                 .into_inner();
             show(target, &made.permission_set.unwrap_or_default())?;
         }
         Command::Update(update) => {
-            let set = find(&mut client, &update.account, update.set).await?;
+            let account = update.account;
+            let set = find(&mut client, &account, update.set).await?;
             let request = pb::UpdatePermissionSetsRequest {
-                account_id: update.account,
+                account_id: account.clone(),
                 updates: vec![changed(set, update.change)],
             };
             let answer = client
                 .update_permission_sets(request)
                 .await
-                .map_err(|s| refused(&s))?
+                .map_err(|s| refused(&account, &s))?
                 .into_inner();
             for set in &answer.permission_sets {
                 show(target, set)?;
@@ -181,12 +186,12 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
         Command::Delete { account, set } => {
             let set = find(&mut client, &account, set).await?;
             let request = pb::DeletePermissionSetRequest {
-                account_id: account,
+                account_id: account.clone(),
                 permission_set_id: set.permission_set_id.clone(),
                 etag: set.etag.clone(),
             };
             let deleted = client.delete_permission_set(request).await;
-            deleted.map_err(|s| told(&s))?;
+            deleted.map_err(|s| told_of(&account, &s))?;
             if target.json {
                 return each([to_json(&set)]);
             }
@@ -199,10 +204,13 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
                 None => {
                     account::must_exist(&backend, &account).await?;
                     let request = pb::GetManagementRequest {
-                        account_id: account,
+                        account_id: account.clone(),
                     };
                     let answer = client.get_management(request).await;
-                    answer.map_err(|s| told(&s))?.into_inner().management
+                    answer
+                        .map_err(|s| told_of(&account, &s))?
+                        .into_inner()
+                        .management
                 }
             };
             show_management(target, &management.unwrap_or_default())?;
@@ -224,7 +232,7 @@ async fn list(client: &mut Client, account: &str) -> Result<Vec<pb::PermissionSe
         let page = client
             .list_permission_sets(request)
             .await
-            .map_err(|s| told(&s))?
+            .map_err(|s| told_of(account, &s))?
             .into_inner();
         sets.extend(page.permission_sets);
         page_token = page.next_page_token;
@@ -244,13 +252,13 @@ async fn find(client: &mut Client, account: &str, set: String) -> Result<pb::Per
         let answer = client
             .get_permission_set(request)
             .await
-            .map_err(|s| told(&s))?
+            .map_err(|s| told_of(account, &s))?
             .into_inner();
         return Ok(answer.permission_set.unwrap_or_default());
     }
     let sets = list(client, account).await?;
     let found = sets.into_iter().find(|found| found.name == set);
-    found.ok_or_else(|| not_found("permission_set", &set))
+    found.ok_or_else(|| not_found(account, "permission_set", &set))
 }
 
 /// The update, with the etag of what was looked at.
@@ -286,11 +294,14 @@ async fn turn(
     switch: Switch,
 ) -> Result<Option<pb::Management>, Error> {
     let request = pb::SetManagementRequest {
-        account_id: account,
+        account_id: account.clone(),
         enabled: switch == Switch::On,
     };
     let answer = client.set_management(request).await;
-    Ok(answer.map_err(|s| told(&s))?.into_inner().management)
+    Ok(answer
+        .map_err(|s| told_of(&account, &s))?
+        .into_inner()
+        .management)
 }
 
 async fn catalogue(
@@ -332,8 +343,8 @@ async fn catalogue(
 }
 
 /// What a service says of a set that it refuses, and how to see which permissions there are.
-fn refused(status: &tonic::Status) -> Error {
-    let error = told(status);
+fn refused(account: &str, status: &tonic::Status) -> Error {
+    let error = told_of(account, status);
     if status.message().contains("the catalogue has no") {
         return format!("{error}: `rollcall permission-set catalogue` shows the permissions")
             .into();

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use rollcall_rpc::failure;
 use rollcall_rpc::pb::permissions::v1 as permissions;
 use rollcall_rpc::pb::permissions::v1::access_service_client::AccessServiceClient;
 use rollcall_rpc::pb::provisioning::v1 as pb;
@@ -11,11 +12,15 @@ use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
 use serde_json::json;
 
 use super::output::{fields, json_time, print, table, time, visible};
-use super::{PAGE, Target, account, told};
+use super::{PAGE, Target, account, is_broken, told_of};
 use crate::cli::Error;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  rollcall user list acme
+  rollcall user explain acme alice@acme.example
+  rollcall user watch acme")]
 pub enum Command {
     /// List the users of an account.
     #[command(after_help = "Examples:
@@ -74,7 +79,7 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
                 let page = client
                     .list_users(request)
                     .await
-                    .map_err(|s| told(&s))?
+                    .map_err(|s| told_of(&account, &s))?
                     .into_inner();
                 none &= page.users.is_empty();
                 for user in &page.users {
@@ -103,17 +108,21 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
         Command::Explain { account, user } => {
             let user = find(&mut UserServiceClient::new(backend.clone()), &account, user).await?;
             let request = permissions::ExplainUserRequest {
-                account_id: account,
+                account_id: account.clone(),
                 user_id: user.user_id,
                 at_least: String::new(),
             };
             let answer = AccessServiceClient::new(backend)
                 .explain_user(request)
                 .await;
-            let explained = answer.map_err(|s| told(&s))?.into_inner();
+            let explained = answer.map_err(|s| told_of(&account, &s))?.into_inner();
             explain(target, &explained)?;
         }
-        Command::Watch { account } => watch(FeedServiceClient::new(backend), account).await?,
+        Command::Watch { account } => {
+            // The feed of an account that was never put is empty, and lasts.
+            account::must_exist(&backend, &account).await?;
+            watch(FeedServiceClient::new(backend), account).await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -136,7 +145,7 @@ async fn find(
     let answer = client
         .get_user(request)
         .await
-        .map_err(|s| told(&s))?
+        .map_err(|s| told_of(account, &s))?
         .into_inner();
     Ok(answer.user.unwrap_or_default())
 }
@@ -147,7 +156,7 @@ async fn watch(
 ) -> Result<(), Error> {
     use pb::watch_response::Mark;
     let request = pb::WatchRequest {
-        account_id: account,
+        account_id: account.clone(),
         kinds: vec![pb::ResourceKind::User.into()],
         cursor: String::new(),
         consumer: "rollcall-cli".to_owned(),
@@ -155,9 +164,14 @@ async fn watch(
     let mut stream = client
         .watch(request)
         .await
-        .map_err(|s| told(&s))?
+        .map_err(|s| told_of(&account, &s))?
         .into_inner();
-    while let Some(message) = stream.message().await.map_err(|s| told(&s))? {
+    loop {
+        let message = match stream.message().await {
+            Ok(Some(message)) => message,
+            Ok(None) => return Err(ended("the service ended the stream", &account)),
+            Err(status) => return Err(broken(&status, &account)),
+        };
         let Some(Mark::Changes(page)) = message.mark else {
             continue;
         };
@@ -176,7 +190,22 @@ async fn watch(
             )?;
         }
     }
-    Ok(())
+}
+
+/// Why a stream can't be followed further.
+fn broken(status: &tonic::Status, account: &str) -> Error {
+    if failure::read(status).reason.is_none() && is_broken(status) {
+        return ended("the service went away", account);
+    }
+    if status.code() == tonic::Code::Unavailable {
+        return ended("the service ended the stream", account);
+    }
+    told_of(account, status)
+}
+
+fn ended(what: &str, account: &str) -> Error {
+    let account = visible(account);
+    format!("{what}: once `rollcall dev` runs again, repeat `rollcall user watch {account}`").into()
 }
 
 fn state(user: &pb::User) -> String {

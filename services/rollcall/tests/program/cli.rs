@@ -1,9 +1,12 @@
 //! The commands that an operator types, and what they show.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 use crate::program::{Program, Ran};
 
@@ -188,7 +191,7 @@ async fn an_operator_makes_an_account_and_connects_it() {
 
     let before = program.refuses(&["connection", "show", "initech"]).await;
     assert!(
-        before.ends_with("`rollcall connection install ACCOUNT` makes it"),
+        before.ends_with("`rollcall connection install initech` makes it"),
         "{before}"
     );
     let installed = program.run(&["connection", "install", "initech"]).await;
@@ -277,9 +280,18 @@ async fn an_operator_sees_why_a_domain_is_not_verified_and_renews_its_value() {
     let added = program
         .shows(&["domain", "add", "acme", "Team.example"])
         .await;
-    program
-        .shows(&["domain", "verify", "acme", "team.example"])
+    let looked = program
+        .run(&["domain", "verify", "acme", "team.example"])
         .await;
+    assert_eq!(looked.code, Some(1), "{looked:?}");
+    assert!(looked.stdout.starts_with("PENDING\n"), "{looked:?}");
+    let record_line = record(&added).unwrap();
+    assert!(
+        record_line.starts_with("team.example. IN TXT \""),
+        "{added}"
+    );
+    assert!(record_line.ends_with('"'), "{added}");
+    assert!(added.contains("\n  host field: @\n"), "{added}");
 
     let shown = program
         .shows(&["domain", "show", "acme", "team.example"])
@@ -333,14 +345,14 @@ async fn what_is_not_there_is_told_in_one_line_that_says_where_to_look() {
         (&["connection", "install", "nosuch"], "account list"),
         (
             &["connection", "token", "revoke", "acme", NOBODY],
-            "connection token list ACCOUNT",
+            "connection token list acme",
         ),
         (&["domain", "list", "nosuch"], "account list"),
         (&["domain", "add", "nosuch", "team.example"], "account list"),
-        (&["domain", "show", "acme", NOBODY], "domain list ACCOUNT"),
+        (&["domain", "show", "acme", NOBODY], "domain list acme"),
         (
             &["domain", "renew", "acme", "no.example"],
-            "domain list ACCOUNT",
+            "domain list acme",
         ),
         (&["permission-set", "list", "nosuch"], "account list"),
         (
@@ -349,15 +361,15 @@ async fn what_is_not_there_is_told_in_one_line_that_says_where_to_look() {
         ),
         (
             &["permission-set", "show", "acme", NOBODY],
-            "permission-set list ACCOUNT",
+            "permission-set list acme",
         ),
         (
             &["permission-set", "update", "acme", "No Such", "--name", "A"],
-            "permission-set list ACCOUNT",
+            "permission-set list acme",
         ),
         (
             &["permission-set", "delete", "acme", "sales manager"],
-            "permission-set list ACCOUNT",
+            "permission-set list acme",
         ),
         (&["permission-set", "manage", "nosuch"], "account list"),
         (
@@ -365,10 +377,11 @@ async fn what_is_not_there_is_told_in_one_line_that_says_where_to_look() {
             "account list",
         ),
         (&["user", "list", "nosuch"], "account list"),
-        (&["user", "show", "acme", NOBODY], "user list ACCOUNT"),
+        (&["user", "watch", "nosuch"], "account list"),
+        (&["user", "show", "acme", NOBODY], "user list acme"),
         (
             &["user", "explain", "acme", "nobody@acme.example"],
-            "user list ACCOUNT",
+            "user list acme",
         ),
     ] {
         let line = program.refuses(args).await;
@@ -448,5 +461,92 @@ async fn every_command_prints_json_one_object_a_line() {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert_eq!(lines[0][key], value, "{args:?}: {shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_that_cannot_be_called_is_told_in_one_line_with_the_fix() {
+    let folder = TempDir::new().unwrap();
+    let program = Program::start(folder.path()).await;
+    let http = program.handshake.console_url.as_str();
+    let junk = folder.path().join("junk");
+    std::fs::write(&junk, "junk").unwrap();
+
+    for (args, what, fix) in [
+        (
+            &["--grpc-url", http][..],
+            "does not speak gRPC",
+            "give --grpc-url",
+        ),
+        (
+            &["--grpc-url", "nonsense"],
+            "is no URL",
+            "write one such as http://",
+        ),
+        (
+            &["--token-file", "/nonexistent"],
+            "can't be read",
+            "with --token-file",
+        ),
+    ] {
+        let line = program
+            .refuses(&[&["account", "list"], args].concat())
+            .await;
+
+        assert!(line.contains(what) && line.contains(fix), "{line}");
+        assert!(line.contains(args[1]), "{line}");
+    }
+    let refused = program
+        .refuses(&["simulate", "okta", "--token", "wrong"])
+        .await;
+    assert!(refused.contains("refuses the token: "), "{refused}");
+    let junk = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+        .args(["account", "list", "--handshake"])
+        .arg(&junk)
+        .output();
+    let junk = Ran::from(junk.await.unwrap());
+    let fix = "name the file that a running `rollcall dev` wrote with --handshake\n";
+    assert!(junk.stderr.ends_with(fix), "{junk:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_went_away_is_told_with_the_fix() {
+    for is_killed in [true, false] {
+        let folder = TempDir::new().unwrap();
+        let mut program = Program::start(folder.path()).await;
+        let ada = user("ada@acme.example", &[]);
+        let (created, body) = program.scim("POST", "/Users", Some(ada)).await;
+        assert_eq!(created, 201, "{body}");
+        let file = program.handshake_file();
+        let mut watch = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+            .args(["user", "watch", "acme", "--handshake"])
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+        assert!(lines.next_line().await.unwrap().is_some());
+        let kept = std::fs::read(&file).unwrap();
+
+        if is_killed {
+            program.kill().await;
+        } else {
+            program.interrupt().await;
+        }
+
+        let watched = Ran::from(watch.wait_with_output().await.unwrap());
+        assert_eq!(watched.code, Some(1), "{watched:?}");
+        let fix = "once `rollcall dev` runs again, repeat `rollcall user watch acme`\n";
+        assert!(watched.stderr.ends_with(fix), "{watched:?}");
+        assert_eq!(watched.stderr.lines().count(), 1, "{watched:?}");
+        // What a killed one leaves behind.
+        std::fs::write(&file, kept).unwrap();
+        for args in [&["account", "list"][..], &["simulate", "okta"]] {
+            let line = program.refuses(args).await;
+            assert!(line.starts_with("nobody answers at http://"), "{line}");
+            assert!(line.contains("`rollcall dev`"), "{line}");
+        }
     }
 }
