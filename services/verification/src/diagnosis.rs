@@ -58,7 +58,10 @@ impl Reason {
     fn explanation(&self) -> String {
         match self {
             Self::DomainDoesNotExist => {
-                "The domain is not registered, or not delegated to any name server.".to_owned()
+                // The last case is that of names within a zone, such as those of `rollcall dev`.
+                "The DNS has no such name: the domain is not registered, not delegated to any \
+                 name server, or a name in another zone that has no record yet."
+                    .to_owned()
             }
             Self::ServFail => "The domain's name servers answered with an error.".to_owned(),
             Self::Timeout => "The domain's name servers did not answer in time.".to_owned(),
@@ -88,7 +91,8 @@ impl Reason {
     fn next_step(&self) -> &'static str {
         match self {
             Self::DomainDoesNotExist => {
-                "Check the spelling of the domain, and that its registration has not run out."
+                "Check the spelling of the domain, and that its registration has not run out. If \
+                 it is a name in another zone, create the TXT record there."
             }
             Self::ServFail => {
                 "Ask whoever manages the domain's DNS to look at its name servers. The check is \
