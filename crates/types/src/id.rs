@@ -180,6 +180,11 @@ mod tests {
         for bad in ["", ".", "..", "a b", "a/b", "ä", &"a".repeat(129)] {
             assert_eq!(AccountId::parse(bad), Err(ParseIdError::Account), "{bad:?}");
         }
+        for letter in (0..=0x7f_u8).map(char::from) {
+            let is_of_it = letter.is_ascii_alphanumeric() || "._-".contains(letter);
+            let text = format!("a{letter}");
+            assert_eq!(AccountId::parse(&text).is_ok(), is_of_it, "{text:?}");
+        }
         assert_ne!(AccountId::parse("Acme"), AccountId::parse("acme"));
     }
 

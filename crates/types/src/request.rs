@@ -72,11 +72,15 @@ mod tests {
     use super::*;
 
     #[test] // rule: G-03 (part)
-    fn a_request_number_is_eight_letters_that_can_be_read_aloud() {
-        let id: RequestId = "0193a1b2-0000-7000-8000-0039d07a6cfe".parse().unwrap();
-        let number = id.number().to_string();
-        assert_eq!(number.len(), 11);
-        assert!(number.starts_with("R-") && number.as_bytes()[6] == b'-');
-        assert!(!number[2..].contains(['I', 'L', 'O', 'U']));
+    fn a_request_number_is_the_random_end_of_the_id_in_eight_letters_to_read_aloud() {
+        for (id, number) in [
+            ("0193a1b2-0000-7000-8000-0039d07a6cfe", "R-7787-MV7Y"),
+            ("0193a1b2-0000-7000-8000-000000000000", "R-0000-0000"),
+            ("ffffffff-ffff-7fff-bfff-ff0000000001", "R-0000-0001"),
+            ("0193a1b2-0000-7000-8000-00ffffffffff", "R-ZZZZ-ZZZZ"),
+        ] {
+            let id: RequestId = id.parse().unwrap();
+            assert_eq!(id.number().to_string(), number);
+        }
     }
 }

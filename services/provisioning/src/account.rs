@@ -220,8 +220,12 @@ mod tests {
             display_name: "Acme Corp".to_owned(),
             ..acme()
         };
-        let second = put(Some(&first), renamed.clone(), now).unwrap();
-        assert_eq!((second.version, second.created), (2, first.created));
+        let later = now.plus(std::time::Duration::from_secs(1));
+        let second = put(Some(&first), renamed.clone(), later).unwrap();
+        assert_eq!(
+            (second.version, second.created, second.updated),
+            (2, now, later)
+        );
         assert_eq!(
             changed_paths(Some(&first.account), &renamed),
             ["display_name"]

@@ -136,20 +136,25 @@ mod tests {
 
     #[test] // rule: D-02
     fn a_value_has_160_random_bits_and_a_renewed_one_shares_none_of_them() {
-        #[derive(Debug)]
-        struct Counting;
-        impl Entropy for Counting {
+        #[derive(Debug, Default)]
+        struct Recorded(std::sync::Mutex<Vec<Vec<u8>>>);
+        impl Entropy for Recorded {
             fn fill(&self, bytes: &mut [u8]) {
-                assert_eq!(bytes.len() * 8, 160);
                 OsEntropy.fill(bytes);
+                self.0.lock().unwrap().push(bytes.to_vec());
             }
         }
-        let first = Challenge::first("rollcall", &Counting, now());
+        let entropy = Recorded::default();
+        let first = Challenge::first("rollcall", &entropy, now());
 
-        let next = first.next("rollcall", &Counting, now().plus(LIFETIME));
+        let next = first.next("rollcall", &entropy, now().plus(LIFETIME));
 
-        assert_eq!(first.token().len(), 32);
-        assert!(base32::decode::<20>(first.token()).is_some());
+        let bits = [&first, &next].map(|value| base32::decode::<20>(value.token()).unwrap());
+        assert_eq!(
+            *entropy.0.lock().unwrap(),
+            bits,
+            "each of the bits is random"
+        );
         assert_eq!(
             first.value(),
             format!("rollcall-domain-verification={}", first.token())

@@ -21,7 +21,7 @@ async fn follower(world: &World) -> Follower {
     follower
 }
 
-#[tokio::test]
+#[tokio::test] // rule: U-12 (part)
 async fn a_restart_loses_nothing_and_followers_go_on() {
     within(async {
         let world = World::start().await;
@@ -66,7 +66,7 @@ async fn what_was_answered_is_in_the_files_at_once() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test] // rule: U-12 (part)
 async fn without_its_epoch_file_a_database_is_a_restored_one() {
     within(async {
         let world = World::start().await;
@@ -92,7 +92,7 @@ async fn without_its_epoch_file_a_database_is_a_restored_one() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test] // rule: U-12 (part)
 async fn a_cursor_beyond_the_end_of_the_feed_starts_over() {
     within(async {
         let world = World::start().await;

@@ -90,7 +90,7 @@ fn a_role_assigns_the_set_whose_name_or_id_it_equals_code_point_for_code_point()
     let id = set_id(2).to_string();
     let lettered = sets(&[(0xa, "Clerk", &["k"])]);
     let composed = sets(&[(3, "Caf\u{e9}", &["k"])]);
-    let cases: [(&str, &Sets, &str, Outcome); 9] = [
+    let cases: [(&str, &Sets, &str, Outcome); 11] = [
         (
             "name",
             &sample(),
@@ -99,6 +99,8 @@ fn a_role_assigns_the_set_whose_name_or_id_it_equals_code_point_for_code_point()
         ),
         ("id", &sample(), &id, Outcome::Matched(set_id(2))),
         ("case", &sample(), "sales manager", Outcome::NoSuchSet),
+        ("its beginning", &sample(), "Sales", Outcome::NoSuchSet),
+        ("more than it", &sample(), "Auditors", Outcome::NoSuchSet),
         ("space before", &sample(), " Auditor", Outcome::NoSuchSet),
         ("space after", &sample(), "Auditor ", Outcome::NoSuchSet),
         (

@@ -143,12 +143,17 @@ async fn a_deactivated_held_or_unknown_user_has_none() {
 
     let token = world.fake.put(user(ALICE, &["Auditor"]));
     assert_eq!(world.check(ALICE, "audit", &token).await.unwrap(), granted);
+    world.fake.put(rollcall_rpc::pb::provisioning::v1::User {
+        account_id: "globex".to_owned(),
+        ..user(BOB, &["Auditor"])
+    });
     let token = world.fake.delete(ACCOUNT, ALICE);
     for id in [ALICE, BOB, "no id at all"] {
         let verdict = world.check(id, "audit", &token).await.unwrap();
-        assert_eq!(verdict, (false, pb::CheckCause::NoSuchUser));
+        assert_eq!(verdict, (false, pb::CheckCause::NoSuchUser), "{id}");
         let effective = world.effective(id, "").await.unwrap();
-        assert_eq!(effective.access_state(), AccessState::NoSuchUser);
+        assert_eq!(effective.access_state(), AccessState::NoSuchUser, "{id}");
+        assert_eq!(effective.keys, [""; 0], "{id}");
     }
 }
 

@@ -84,7 +84,7 @@ async fn a_change_to_the_present_values_changes_nothing() {
     assert_eq!(answer.permission_sets, [sales]);
 }
 
-#[tokio::test]
+#[tokio::test] // rule: P-03 (part)
 async fn what_is_wrong_with_a_set_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::furnished(folder.path()).await;

@@ -184,13 +184,11 @@ mod tests {
     }
 
     #[test] // rule: U-09 (part)
-    fn a_held_user_that_moves_into_a_verified_domain_is_released_by_that_write() {
-        let moved = replace(
-            &alice(false),
-            attributes("alice@good.example"),
-            &moment(true),
-        );
-        assert_eq!(state(&moved.unwrap().unwrap()), AccessState::Active);
+    fn a_held_user_whose_domain_is_now_a_verified_one_is_released_by_that_write() {
+        for email in ["alice@good.example", "alice@acme.example"] {
+            let written = replace(&alice(false), attributes(email), &moment(true));
+            assert_eq!(state(&written.unwrap().unwrap()), AccessState::Active);
+        }
     }
 
     #[test] // rule: U-09 (part)
@@ -233,6 +231,35 @@ mod tests {
         let back = replace(&left, attributes("alice@acme.example"), &moment(false));
 
         assert_eq!(state(&back.unwrap().unwrap()), AccessState::Active);
+    }
+
+    #[test] // rule: U-10 (part)
+    fn since_is_when_the_access_state_last_changed_and_nothing_else_moves_it() {
+        let off = scim::User {
+            active: Some(false),
+            ..attributes("alice@acme.example")
+        };
+        let begun = SystemClock.now();
+        let at = |second| begun.plus(std::time::Duration::from_secs(second));
+        let write = |stored: &User, attributes, second| {
+            let moment = Moment {
+                now: at(second),
+                ..moment(true)
+            };
+            replace(stored, attributes, &moment).unwrap().unwrap()
+        };
+        let retitled = |title: &str| scim::User {
+            title: Some(title.to_owned()),
+            ..attributes("alice@acme.example")
+        };
+
+        let released = release(&alice(false), at(1));
+        let titled = write(&released, retitled("Chief"), 2);
+        let left = write(&titled, off, 3);
+        let back = write(&left, retitled("Chief"), 4);
+
+        let since = [&released, &titled, &left, &back].map(|user| user.access().since);
+        assert_eq!(since, [at(1), at(1), at(3), at(4)]);
     }
 
     #[test] // rule: U-06 (part)

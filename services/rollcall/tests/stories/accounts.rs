@@ -36,6 +36,36 @@ async fn an_account_is_put_again_without_an_event_and_shows_what_it_lacks() {
     assert!(!stored.eligible && !first.change_token.is_empty());
     assert_eq!(again.account, first.account);
     assert_eq!(again.change_token, "", "nothing changed");
+    let changed = pb::Account {
+        account_id: "initech".to_owned(),
+        display_name: "Initech Corp".to_owned(),
+        subscriptions: vec!["suite-enterprise".to_owned()],
+        pricing_model: pb::PricingModel::PermissionSetSeats.into(),
+        sso_enabled: true,
+        seats: vec![pb::SeatPurchase {
+            seat_type: "sales".to_owned(),
+            purchased: 5,
+        }],
+        ..pb::Account::default()
+    };
+    let request = pb::PutAccountRequest {
+        account: Some(changed.clone()),
+    };
+    world.accounts().put_account(request).await.unwrap();
+    let request = pb::GetAccountRequest {
+        account_id: "initech".to_owned(),
+    };
+    let read = world.accounts().get_account(request).await.unwrap();
+    let read = read.into_inner().account.unwrap();
+    let expected = pb::Account {
+        eligible: true,
+        version: 2,
+        create_time: stored.create_time,
+        etag: read.etag.clone(),
+        update_time: read.update_time,
+        ..changed
+    };
+    assert_eq!(read, expected, "each value is the one last put");
     let bad = pb::Account {
         account_id: "a/b".to_owned(),
         ..pb::Account::default()

@@ -12,5 +12,6 @@ mod domain;
 mod feed;
 mod okta;
 mod races;
+mod released;
 mod users;
 mod world;

@@ -8,7 +8,7 @@ use crate::world::{World, patch, user};
 
 const ACCESS: &str = "urn:rollcall:scim:schemas:extension:access:1.0:User";
 
-#[tokio::test(flavor = "multi_thread")] // rule: U-01, U-09 (part), U-10 (part)
+#[tokio::test(flavor = "multi_thread")] // rule: U-01, U-09 (part), U-10 (part), G-03 (part)
 async fn okta_looks_a_user_up_then_creates_it_held_until_its_domain_is_verified() {
     let world = World::start().await;
     let look_up = "/Users?filter=userName%20eq%20%22alice%40acme.example%22&startIndex=1&count=100";
@@ -24,11 +24,11 @@ async fn okta_looks_a_user_up_then_creates_it_held_until_its_domain_is_verified(
         .await;
 
     assert_eq!(made.status, 201);
+    assert!(made.header("x-request-number").starts_with("R-"));
     let id = made.body["id"].as_str().unwrap();
-    assert_eq!(
-        made.header("location"),
-        format!("{}/scim/v2/Users/{id}", world.base)
-    );
+    let location = format!("{}/scim/v2/Users/{id}", world.base);
+    assert_eq!(made.header("location"), location);
+    assert_eq!(made.body["meta"]["location"], location);
     assert_eq!(
         made.header("etag"),
         made.body["meta"]["version"].as_str().unwrap()
@@ -38,6 +38,16 @@ async fn okta_looks_a_user_up_then_creates_it_held_until_its_domain_is_verified(
     assert_eq!(made.body[ACCESS]["cause"], "DOMAIN_UNVERIFIED");
     let found = world.send("GET", look_up, None).await;
     assert_eq!(found.body["Resources"][0], made.body);
+
+    let mut asks = made.body.clone();
+    asks[ACCESS]["state"] = json!("ACTIVE");
+    let path = format!("/Users/{id}");
+    let put = world.send("PUT", &path, Some(asks)).await;
+    assert_eq!(put.body[ACCESS], made.body[ACCESS], "read-only");
+    let access = format!("{ACCESS}:state");
+    let access = json!([{"op": "replace", "path": access, "value": "ACTIVE"}]);
+    let patched = world.send("PATCH", &path, Some(patch(&access))).await;
+    assert_eq!(patched.body["scimType"], "mutability");
 
     let request = pb::CheckAccessRequest {
         account_id: "acme".to_owned(),
@@ -86,6 +96,25 @@ async fn every_shape_of_deactivation_applies_and_says_so() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")] // rule: P-02
+async fn roles_are_stored_and_shown_while_management_is_off_and_apply_once_it_is_on() {
+    let world = World::start().await;
+    let value = world.add_domain("acme.example").await;
+    world.dns.publish("acme.example", &value);
+    let mut body = user("erin@acme.example");
+    body["roles"] = json!(["Sales Manager"]);
+
+    let made = world.send("POST", "/Users", Some(body)).await;
+
+    let id = made.body["id"].as_str().unwrap();
+    let shown = world.send("GET", &format!("/Users/{id}"), None).await;
+    assert_eq!(shown.body["roles"][0]["value"], "Sales Manager");
+    world.all_released().await;
+    assert!(!world.check(id).await.allowed);
+    world.sales_manager().await;
+    world.wait_until_allowed(id, true).await;
+}
+
 #[tokio::test(flavor = "multi_thread")] // rule: U-11
 async fn a_user_name_is_unique_without_regard_to_case_and_within_its_account_only() {
     let world = World::start().await;
@@ -106,6 +135,10 @@ async fn a_user_name_is_unique_without_regard_to_case_and_within_its_account_onl
     );
     assert_eq!(twin.body["scimType"], "uniqueness");
     assert_ne!(made.body["id"], elsewhere.body["id"]);
+    let mut same_email = user("carol@acme.example");
+    same_email["userName"] = json!("carol");
+    let namesake = world.send("POST", "/Users", Some(same_email)).await;
+    assert_eq!(namesake.status, 201, "emails need not be unique");
     let target = format!("/Users/{}", made.body["id"].as_str().unwrap());
     let foreign = world.send_as(&other, "GET", &target, String::new()).await;
     assert_eq!(

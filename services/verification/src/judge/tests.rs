@@ -102,7 +102,7 @@ fn an_alias_at_one_place_leaves_the_value_at_the_other_to_count() {
     assert_eq!(at.proof, Ok(Place::AtDomain));
 }
 
-#[test]
+#[test] // rule: D-02
 fn a_part_of_a_record_never_counts() {
     let challenge = challenge();
     let value = challenge.value();
