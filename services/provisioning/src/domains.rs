@@ -12,9 +12,10 @@ use rollcall_rpc::pb::common::v1::ChangeOp;
 use rollcall_rpc::pb::verification::v1 as pb;
 use rollcall_store::follow;
 use rollcall_types::{AccountId, DomainId, DomainName, Timestamp};
+use tokio::sync::{Notify, watch};
 
 use crate::error::Error;
-use crate::store::domain::Projected;
+use crate::store::domain::{Projected, Waiting};
 use crate::store::{self, Origin};
 use crate::{Shared, user};
 
@@ -26,6 +27,8 @@ pub(crate) const RELEASE: &str = "release";
 const BATCH: u64 = 100;
 /// How often everything is looked at again, whatever the feed said.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How soon after a failure.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The tasks: the follower, and the release.
 pub(crate) fn tasks(shared: &Arc<Shared>) -> Vec<BoxFuture<'static, ()>> {
@@ -42,6 +45,22 @@ pub(crate) fn tasks(shared: &Arc<Shared>) -> Vec<BoxFuture<'static, ()>> {
         }
     };
     vec![follow.boxed(), release(shared.clone()).boxed()]
+}
+
+/// What the follower tells the rest of the service.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Rung when domains were stored.
+    domains: Notify,
+    /// How far the feed is, where that is newer than what is stored.
+    through: watch::Sender<Option<Timestamp>>,
+}
+
+impl Heard {
+    /// How far the feed is; `None` before the first word of it since the start.
+    pub(crate) fn through(&self) -> Option<Timestamp> {
+        *self.through.borrow()
+    }
 }
 
 /// The table `domains`, kept in step.
@@ -80,6 +99,7 @@ impl Follower for Projection {
     }
 
     async fn reset(&self) -> Result<(), Error> {
+        self.0.heard.through.send_replace(None);
         self.store(|_, place| {
             place.generation += 1;
             place.through = None;
@@ -123,7 +143,9 @@ impl Follower for Projection {
             }
             .boxed()
         })
-        .await
+        .await?;
+        self.0.heard.domains.notify_one();
+        Ok(())
     }
 
     async fn snapshot_end(&self, cursor: String) -> Result<(), Error> {
@@ -135,49 +157,67 @@ impl Follower for Projection {
             }
             .boxed()
         })
-        .await
+        .await?;
+        self.0.heard.domains.notify_one();
+        Ok(())
     }
 
     async fn progress(&self, cursor: String, through: Timestamp) -> Result<(), Error> {
-        self.store(move |_, place| {
-            place.cursor = cursor;
-            place.through = Some(through);
-            async { Ok(()) }.boxed()
-        })
-        .await
+        let stored = follow::load(self.0.store.reader(), SOURCE).await?;
+        // A commit a second for a feed that is silent would be one too many.
+        if stored.cursor != cursor || stored.through.is_none() {
+            self.store(move |_, place| {
+                place.cursor = cursor;
+                place.through = Some(through);
+                async { Ok(()) }.boxed()
+            })
+            .await?;
+        }
+        self.0.heard.through.send_replace(Some(through));
+        Ok(())
     }
 }
 
-/// Level-triggered: whatever changed, whoever is held for a verified domain is released, until a
-/// scan finds nobody. The one writer of SQLite orders every create before or after the commit that
-/// verified its domain: one before is found by the scan, one after sees the domain verified.
+/// Level-triggered: whatever changed in the domains, whoever is held for a verified one is
+/// released, until a scan finds nobody. The one writer of SQLite orders every write of a user
+/// before or after the commit that verified its domain: one before is found by the scan that this
+/// commit rings for, one after sees the domain verified.
 async fn release(shared: Arc<Shared>) {
-    let mut wake = shared.store.wake();
     loop {
-        wake.mark_unchanged();
-        if let Err(error) = sweep(&shared).await {
-            tracing::warn!(%error, "releasing held users failed; it is tried again");
-        }
-        let woken = async {
-            // An error says that the writer is gone: then only `stop` matters.
-            if tokio::time::timeout(SWEEP, wake.changed())
-                .await
-                .is_ok_and(|end| end.is_err())
-            {
-                std::future::pending::<()>().await;
-            }
-        };
+        let pause = if sweep(&shared).await { SWEEP } else { AGAIN };
+        let rung = tokio::time::timeout(pause, shared.heard.domains.notified());
         tokio::select! {
             () = shared.deps.stop.cancelled() => return,
-            () = woken => {}
+            _ = rung => {}
         }
     }
 }
 
-async fn sweep(shared: &Arc<Shared>) -> Result<(), Error> {
-    for waiting in store::domain::with_held_users(shared.store.reader()).await? {
-        while release_some(shared, waiting.account.clone(), waiting.name.clone()).await? > 0 {}
+/// Whether all went well. What fails for one domain keeps nobody of another waiting.
+async fn sweep(shared: &Arc<Shared>) -> bool {
+    let waiting = match store::domain::with_held_users(shared.store.reader()).await {
+        Ok(waiting) => waiting,
+        Err(error) => {
+            tracing::warn!(%error, "held users can't be looked for; it is tried again");
+            return false;
+        }
+    };
+    let mut well = true;
+    for Waiting { account, name, .. } in waiting {
+        if let Err(error) = release_all(shared, &account, &name).await {
+            tracing::warn!(account.id = %account, %error, "releasing held users failed; it is tried again");
+            well = false;
+        }
     }
+    well
+}
+
+async fn release_all(
+    shared: &Arc<Shared>,
+    account: &AccountId,
+    domain: &DomainName,
+) -> Result<(), Error> {
+    while release_some(shared, account.clone(), domain.clone()).await? > 0 {}
     Ok(())
 }
 

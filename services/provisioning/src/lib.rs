@@ -82,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) deps: Deps,
     pub(crate) store: Store,
     pub(crate) tokens: connection::TokenCache,
+    pub(crate) heard: Arc<domains::Heard>,
 }
 
 /// Opens the database at `path` and builds the service on it.
@@ -96,6 +97,7 @@ pub async fn build(path: &Path, config: Config, deps: Deps) -> Result<Service, E
         deps,
         store: store.clone(),
         tokens,
+        heard: Arc::default(),
     });
     let tasks = domains::tasks(&shared);
     Ok(Service {

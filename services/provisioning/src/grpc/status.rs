@@ -24,12 +24,11 @@ impl StatusService for Api {
             .await
             .map_err(Error::from)?;
         let now = self.now();
+        let through = place.through.max(self.0.heard.through());
         let follow = common::Follow {
             source: SOURCE.to_owned(),
-            through_time: place.through.map(to_proto),
-            lag: place
-                .through
-                .map(|through| span_to_proto(now.since(through))),
+            through_time: through.map(to_proto),
+            lag: through.map(|through| span_to_proto(now.since(through))),
         };
         let work = waiting.into_iter().map(|waiting| common::Work {
             kind: RELEASE.to_owned(),
