@@ -32,6 +32,11 @@ async fn of_sixteen_creates_of_one_user_name_exactly_one_succeeds() {
         assert_eq!((made, taken), (1, 15), "round {round}");
     }
     assert_eq!(world.total().await, rounds(200, 20) as u64);
+    println!(
+        "figure: 16 creates of one userName in different cases: {} rounds, each with one 201 and \
+         15 times 409",
+        rounds(200, 20)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")] // rule: REL-04 (part)
