@@ -1,4 +1,4 @@
-//! `ScimUserService`: Okta's writes and reads, one transaction each.
+//! `ScimUserService`: Okta's writes, each in one transaction, and reads.
 
 use std::sync::Arc;
 
