@@ -1,5 +1,6 @@
 //! Connections and their static bearer tokens (C-02 to C-04).
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -137,17 +138,27 @@ impl Known {
 
 /// Tokens that reads have looked up, for at most five seconds. Only found ones are kept, so that
 /// guesses fill nothing.
-#[derive(Clone, Debug)]
-pub struct TokenCache(Cache<TokenId, Known>);
+#[derive(Debug)]
+pub struct TokenCache {
+    tokens: Cache<TokenId, Known>,
+    /// How often a token was forgotten.
+    forgotten: AtomicU64,
+}
+
+/// A look-up that has begun: what it finds is kept only if no token is forgotten meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading(u64);
 
 impl Default for TokenCache {
     fn default() -> Self {
-        Self(
-            Cache::builder()
-                .max_capacity(10_000)
-                .time_to_live(CACHED)
-                .build(),
-        )
+        let tokens = Cache::builder()
+            .max_capacity(10_000)
+            .time_to_live(CACHED)
+            .build();
+        Self {
+            tokens,
+            forgotten: AtomicU64::new(0),
+        }
     }
 }
 
@@ -155,17 +166,28 @@ impl TokenCache {
     /// The token, if it was looked up within five seconds.
     #[must_use]
     pub fn get(&self, id: TokenId) -> Option<Known> {
-        self.0.get(&id)
+        self.tokens.get(&id)
     }
 
-    /// Keeps a token that was looked up.
-    pub fn put(&self, id: TokenId, known: Known) {
-        self.0.insert(id, known);
+    /// Begins a look-up; to be called before the database is asked.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        Reading(self.forgotten.load(Ordering::SeqCst))
+    }
+
+    /// Keeps a token that was looked up, unless one was forgotten since: it may be this one, read
+    /// before its revocation.
+    pub fn put(&self, reading: Reading, id: TokenId, known: Known) {
+        self.tokens.insert(id, known);
+        if self.reading().0 != reading.0 {
+            self.tokens.invalidate(&id);
+        }
     }
 
     /// Forgets a token at once, on the replica that revoked it (C-03).
     pub fn forget(&self, id: TokenId) {
-        self.0.invalidate(&id);
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.tokens.invalidate(&id);
     }
 }
 
@@ -221,5 +243,29 @@ mod tests {
                 .revoke(Some(now.plus(LONGEST_OVERLAP + hour)), now)
                 .is_err()
         );
+    }
+
+    #[test] // rule: C-03 (part)
+    fn a_token_that_is_revoked_while_it_is_looked_up_is_not_kept() {
+        let id: TokenId = "0193a1b2-0000-7000-8000-00000000000a".parse().unwrap();
+        let known = Known {
+            principal: Principal {
+                account: AccountId::parse("acme").unwrap(),
+                connection: "0193a1b2-0000-7000-8000-00000000000b".parse().unwrap(),
+            },
+            hash: SecretHash::from_bytes(&[0; 32]).unwrap(),
+            end: SystemClock.now().plus(DEFAULT_LIFE),
+        };
+        let cache = TokenCache::default();
+
+        let reading = cache.reading();
+        cache.forget(id);
+        cache.put(reading, id, known.clone());
+        assert!(cache.get(id).is_none());
+
+        cache.put(cache.reading(), id, known);
+        assert!(cache.get(id).is_some());
+        cache.forget(id);
+        assert!(cache.get(id).is_none());
     }
 }

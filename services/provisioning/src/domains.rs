@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use rollcall_rpc::convert::time;
 use rollcall_rpc::feeds;
 use rollcall_rpc::follower::{self, Follower};
 use rollcall_rpc::pb::common::v1::ChangeOp;
@@ -133,7 +134,7 @@ impl Follower for Projection {
                         account,
                         id,
                         name,
-                        verified: domain.state() == pb::DomainState::Verified,
+                        verified: verified_since(domain),
                         version: domain.version,
                     };
                     store::domain::upsert(tx, &projected, place.generation).await?;
@@ -176,6 +177,12 @@ impl Follower for Projection {
         self.0.heard.through.send_replace(Some(through));
         Ok(())
     }
+}
+
+/// Since when the domain is verified; a time that this release can't read is not verified.
+fn verified_since(domain: &pb::Domain) -> Option<Timestamp> {
+    let time = domain.verify_time.as_ref().and_then(time::from_proto);
+    time.filter(|_| domain.state() == pb::DomainState::Verified)
 }
 
 /// Level-triggered: whatever changed in the domains, whoever is held for a verified one is

@@ -76,7 +76,7 @@ impl std::fmt::Debug for Service {
 }
 
 /// What every handler and task of the service shares.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) deps: Deps,

@@ -25,10 +25,15 @@ impl Api {
         entry: &account::Entry,
         connection: &Connection,
     ) -> Result<pb::Connection, Error> {
-        let counts =
-            store::connection::counts(self.0.store.reader(), &entry.id, connection.id).await?;
+        let reader = self.0.store.reader();
+        let (managed, held) = store::connection::counts(reader, &entry.id, connection.id).await?;
         let missing = entry.stored.account.missing(&self.0.config);
-        Ok(encode::connection(&entry.id, connection, &missing, counts))
+        Ok(pb::Connection {
+            missing: encode::names(&missing),
+            managed_users: Some(managed),
+            held_users: Some(held),
+            ..encode::connection(&entry.id, connection)
+        })
     }
 }
 

@@ -47,20 +47,17 @@ pub(super) fn names(missing: &[Prerequisite]) -> Vec<String> {
     missing.iter().map(|one| one.as_str().to_owned()).collect()
 }
 
-pub(super) fn connection(
-    account: &AccountId,
-    connection: &Connection,
-    missing: &[Prerequisite],
-    counts: (i64, i64),
-) -> pb::Connection {
+/// A connection as the feed tells it: without what moves while it stays as it is.
+pub(super) fn connection(account: &AccountId, connection: &Connection) -> pb::Connection {
     pb::Connection {
         account_id: account.to_string(),
         connection_id: connection.id.to_string(),
+        // The only state that there is until a connection can be suspended or uninstalled.
         state: pb::ConnectionState::Connected.into(),
-        missing: names(missing),
+        missing: Vec::new(),
         install_time: Some(to_proto(connection.installed)),
-        managed_users: counts.0,
-        held_users: counts.1,
+        managed_users: None,
+        held_users: None,
         etag: user::etag(connection.version),
         version: connection.version,
     }
@@ -125,6 +122,11 @@ pub(super) fn user(user: &User) -> pb::User {
         create_time: Some(to_proto(user.created)),
         update_time: Some(to_proto(user.updated)),
     }
+}
+
+/// A user that was just written, for the gateway: what a read of it would give.
+pub(super) fn written(user: &User) -> Result<scim_pb::ScimUser, Error> {
+    scim_user(&user.account, Row::of(user)?)
 }
 
 /// A user for the gateway. The document passes unread unless the message of a held user has to

@@ -187,8 +187,7 @@ fn upserted(shared: &Shared, change: &Change) -> Result<pb::change::Resource, Er
                 installed: stored.installed,
                 version: change.version,
             };
-            let message = encode::connection(&change.account, &connection, &[], (0, 0));
-            pb::change::Resource::Connection(message)
+            pb::change::Resource::Connection(encode::connection(&change.account, &connection))
         }
         _ => {
             let id: UserId = change.resource.parse().map_err(corrupt)?;

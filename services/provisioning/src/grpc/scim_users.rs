@@ -15,9 +15,9 @@ use tonic::{Request, Response, Status};
 
 use super::{Api, encode, token};
 use crate::Shared;
-use crate::connection::Principal;
+use crate::connection::{Known, Principal};
 use crate::error::Error;
-use crate::store::user::Slice;
+use crate::store::user::{Slice, Unique};
 use crate::store::{self, Origin};
 use crate::user::{self, Moment, User};
 
@@ -33,9 +33,10 @@ impl Api {
         let known = match self.0.tokens.get(credential.id()) {
             Some(known) => known,
             None => {
+                let reading = self.0.tokens.reading();
                 let found = store::token::look_up(self.0.store.reader(), &credential).await?;
                 let known = found.ok_or(Error::CredentialInvalid)?;
-                self.0.tokens.put(credential.id(), known.clone());
+                self.0.tokens.put(reading, credential.id(), known.clone());
                 known
             }
         };
@@ -48,36 +49,30 @@ impl Api {
     /// request, and the one writer serves every account; the write holds only for what was read.
     /// After [`TRIES`] writes of others in between it decides once where there is none (REL-04).
     /// The user as it is afterwards, and the text that names the change; empty if nothing changed.
-    async fn change<F>(
-        &self,
-        principal: Principal,
-        asked: Asked<F>,
-    ) -> Result<(pb::ScimUser, String), Error>
+    async fn change<F>(&self, asked: Asked<F>) -> Result<(pb::ScimUser, String), Error>
     where
         F: Fn(&User) -> Result<Change, Error> + Send + Sync + 'static,
     {
         let asked = Arc::new(asked);
         for _ in 0..TRIES {
-            let reader = self.0.store.reader();
-            let writer = asked.write.writer(principal.clone());
-            let planned = asked.plan(reader, &writer).await?;
+            let planned = asked.plan(self.0.store.reader()).await?;
             if planned.after.is_none() {
-                return Ok((stored(reader, &planned.before).await?, String::new()));
+                return Ok((encode::written(&planned.before)?, String::new()));
             }
-            let (shared, asked, principal) = (self.0.clone(), asked.clone(), principal.clone());
+            let (shared, asked) = (self.0.clone(), asked.clone());
             let written = self.0.store.write(move |tx| {
                 Box::pin(async move {
                     let writer = asked.write.begin(tx).await?;
                     // The writer orders this look and the commit that verifies the domain, so
                     // that nobody is left held beside it (U-09 c).
                     let verified = writer.is_verified(tx, planned.domain.as_ref()).await?;
-                    if writer.principal != principal || verified != planned.verified {
+                    if writer.principal != planned.principal || verified != planned.verified {
                         return Err(rollcall_store::Error::TryAgain(
                             "what the change rests on changed meanwhile".to_owned(),
                         )
                         .into());
                     }
-                    planned.write(tx, &writer, &shared).await
+                    planned.write(tx, &writer.origin, &shared).await
                 })
             });
             match written.await {
@@ -88,9 +83,9 @@ impl Api {
         let shared = self.0.clone();
         let written = self.0.store.write(move |tx| {
             Box::pin(async move {
-                let writer = asked.write.begin(tx).await?;
-                let planned = asked.plan(tx, &writer).await?;
-                planned.write(tx, &writer, &shared).await
+                let planned = asked.plan(tx).await?;
+                let origin = asked.write.origin(&planned.principal);
+                planned.write(tx, &origin, &shared).await
             })
         });
         written.await
@@ -100,7 +95,7 @@ impl Api {
 /// What a request wants of one user.
 struct Asked<F> {
     write: Write,
-    id: String,
+    id: UserId,
     if_match: Vec<String>,
     decide: F,
 }
@@ -109,27 +104,46 @@ impl<F> Asked<F>
 where
     F: Fn(&User) -> Result<Change, Error> + Send + Sync,
 {
-    /// What becomes of the user as `db` has it.
-    async fn plan(&self, db: &impl ConnectionTrait, writer: &Writer) -> Result<Planned, Error> {
-        let before = writer.load(db, &self.id, &self.if_match).await?;
+    /// What becomes of the user as `db` has it. Token, user and the state of its domain come in one
+    /// statement, so that also a change that turns out to be none needs a token that lives (C-03).
+    async fn plan(&self, db: &impl ConnectionTrait) -> Result<Planned, Error> {
+        let credential = &self.write.credential;
+        let found = store::user::for_write(db, credential.id(), self.id).await?;
+        let (principal, row) = found
+            .and_then(|read| Some((self.write.admit(&read.known)?, read.row)))
+            .ok_or(Error::CredentialInvalid)?;
+        let (row, domain_verified) = row.ok_or_else(|| Error::not_found("user", self.id))?;
+        let before = row.decode(&principal.account)?;
+        precondition(&self.if_match, &before)?;
         let Change { attributes, how } = (self.decide)(&before)?;
         let domain = user::email_domain(&attributes);
-        let moment = writer.moment(db, &attributes).await?;
+        let verified = if domain == before.email_domain() {
+            domain_verified
+        } else {
+            store::domain::is_verified(db, &principal.account, domain.as_ref()).await?
+        };
+        let moment = Moment {
+            connection: principal.connection,
+            now: self.write.clock.now(),
+            verified,
+        };
         let after = match how {
             How::Replace => user::replace(&before, attributes, &moment)?,
             How::Patch => user::patch(&before, attributes, &moment)?,
         };
         Ok(Planned {
+            principal,
             before,
             after,
             domain,
-            verified: moment.verified,
+            verified,
         })
     }
 }
 
 /// A change that was decided, with what it rests on.
 struct Planned {
+    principal: Principal,
     before: User,
     after: Option<User>,
     domain: Option<DomainName>,
@@ -140,15 +154,16 @@ impl Planned {
     async fn write(
         self,
         tx: &Tx,
-        writer: &Writer,
+        origin: &Origin,
         shared: &Shared,
     ) -> Result<(pb::ScimUser, String), Error> {
         let Some(after) = self.after else {
-            return Ok((stored(tx, &self.before).await?, String::new()));
+            return Ok((encode::written(&self.before)?, String::new()));
         };
-        let position = store::user::update(tx, &self.before, &after, &writer.origin).await;
-        let position = position.map_err(taken)?;
-        Ok((stored(tx, &after).await?, token(shared, position)))
+        match store::user::update(tx, &self.before, &after, origin).await {
+            Ok(position) => Ok((encode::written(&after)?, token(shared, position))),
+            Err(error) => Err(taken(tx, &after, error).await),
+        }
     }
 }
 
@@ -168,11 +183,14 @@ impl Write {
         })
     }
 
-    /// Who writes, now.
-    fn writer(&self, principal: Principal) -> Writer {
-        let now = self.clock.now();
-        let origin = Origin::connection(principal.connection, self.request, now);
-        Writer { principal, origin }
+    /// Whom the credential speaks for, if it is the token that was looked up, and lives.
+    fn admit(&self, known: &Known) -> Option<Principal> {
+        known.admits(&self.credential, self.clock.now())
+    }
+
+    /// The connection as who writes, now.
+    fn origin(&self, principal: &Principal) -> Origin {
+        Origin::connection(principal.connection, self.request, self.clock.now())
     }
 
     /// Looks the credential up in the transaction of the write, so that a token revoked before it
@@ -181,9 +199,10 @@ impl Write {
     async fn begin(&self, tx: &Tx) -> Result<Writer, Error> {
         let found = store::token::look_up(tx, &self.credential).await?;
         let principal = found
-            .and_then(|known| known.admits(&self.credential, self.clock.now()))
+            .and_then(|known| self.admit(&known))
             .ok_or(Error::CredentialInvalid)?;
-        Ok(self.writer(principal))
+        let origin = self.origin(&principal);
+        Ok(Writer { principal, origin })
     }
 }
 
@@ -194,37 +213,6 @@ struct Writer {
 }
 
 impl Writer {
-    /// The stored user, if it is what the request expects it to be.
-    async fn load(
-        &self,
-        db: &impl ConnectionTrait,
-        text: &str,
-        if_match: &[String],
-    ) -> Result<User, Error> {
-        let account = &self.principal.account;
-        let id: UserId = text.parse().map_err(|_| Error::not_found("user", text))?;
-        let row = store::user::find(db, account, id).await?;
-        let user = row
-            .ok_or_else(|| Error::not_found("user", text))?
-            .decode(account)?;
-        precondition(if_match, &user)?;
-        Ok(user)
-    }
-
-    /// What the rules must know to give a user these attributes.
-    async fn moment(
-        &self,
-        db: &impl ConnectionTrait,
-        attributes: &Attributes,
-    ) -> Result<Moment, Error> {
-        let domain = user::email_domain(attributes);
-        Ok(Moment {
-            connection: self.principal.connection,
-            now: self.origin.time,
-            verified: self.is_verified(db, domain.as_ref()).await?,
-        })
-    }
-
     async fn is_verified(
         &self,
         db: &impl ConnectionTrait,
@@ -259,11 +247,17 @@ impl ScimUserService for Api {
         let written = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let writer = write.begin(tx).await?;
-                let moment = writer.moment(tx, &attributes).await?;
+                let domain = user::email_domain(&attributes);
+                let moment = Moment {
+                    connection: writer.principal.connection,
+                    now: writer.origin.time,
+                    verified: writer.is_verified(tx, domain.as_ref()).await?,
+                };
                 let user = user::create(&writer.principal.account, id, attributes, &moment);
-                let position = store::user::insert(tx, &user, &writer.origin).await;
-                let position = position.map_err(taken)?;
-                Ok::<_, Error>((stored(tx, &user).await?, token(&shared, position)))
+                match store::user::insert(tx, &user, &writer.origin).await {
+                    Ok(position) => Ok((encode::written(&user)?, token(&shared, position))),
+                    Err(error) => Err(taken(tx, &user, error).await),
+                }
             })
         });
         let (user, change_token) = written.await?;
@@ -279,7 +273,7 @@ impl ScimUserService for Api {
     ) -> Result<Response<pb::GetUserResponse>, Status> {
         let principal = self.reader(&request).await?;
         let text = &request.get_ref().user_id;
-        let id: UserId = text.parse().map_err(|_| Error::not_found("user", text))?;
+        let id = user_id(text)?;
         let found = store::user::find(self.0.store.reader(), &principal.account, id).await;
         let row = found
             .map_err(Error::from)?
@@ -327,7 +321,7 @@ impl ScimUserService for Api {
         request: Request<pb::ReplaceUserRequest>,
     ) -> Result<Response<pb::ReplaceUserResponse>, Status> {
         let write = Write::of(&request, self.0.deps.clock.clone())?;
-        let principal = self.reader(&request).await?;
+        self.reader(&request).await?;
         let request = request.into_inner();
         let attributes = attributes(request.attributes, request.roles, request.external_id)?;
         let decide = move |_: &User| {
@@ -338,11 +332,11 @@ impl ScimUserService for Api {
         };
         let asked = Asked {
             write,
-            id: request.user_id,
+            id: user_id(&request.user_id)?,
             if_match: request.if_match,
             decide,
         };
-        let (user, change_token) = self.change(principal, asked).await?;
+        let (user, change_token) = self.change(asked).await?;
         Ok(Response::new(pb::ReplaceUserResponse {
             user: Some(user),
             change_token,
@@ -354,7 +348,7 @@ impl ScimUserService for Api {
         request: Request<pb::PatchUserRequest>,
     ) -> Result<Response<pb::PatchUserResponse>, Status> {
         let write = Write::of(&request, self.0.deps.clock.clone())?;
-        let principal = self.reader(&request).await?;
+        self.reader(&request).await?;
         let request = request.into_inner();
         let operations = operations(request.operations)?;
         let decide = move |stored: &User| {
@@ -366,11 +360,11 @@ impl ScimUserService for Api {
         };
         let asked = Asked {
             write,
-            id: request.user_id,
+            id: user_id(&request.user_id)?,
             if_match: request.if_match,
             decide,
         };
-        let (user, change_token) = self.change(principal, asked).await?;
+        let (user, change_token) = self.change(asked).await?;
         Ok(Response::new(pb::PatchUserResponse {
             user: Some(user),
             change_token,
@@ -386,7 +380,12 @@ impl ScimUserService for Api {
         let written = self.0.store.write(move |tx| {
             Box::pin(async move {
                 let writer = write.begin(tx).await?;
-                let user = writer.load(tx, &request.user_id, &request.if_match).await?;
+                let account = &writer.principal.account;
+                let id = user_id(&request.user_id)?;
+                let found = store::user::find(tx, account, id).await?;
+                let user = found.ok_or_else(|| Error::not_found("user", id))?;
+                let user = user.decode(account)?;
+                precondition(&request.if_match, &user)?;
                 Ok::<_, Error>(store::user::delete(tx, &user, &writer.origin).await?)
             })
         });
@@ -403,11 +402,8 @@ fn credential<T>(request: &Request<T>) -> Result<Credential, Error> {
     Credential::parse(text).ok_or(Error::CredentialInvalid)
 }
 
-/// The user as it now is, as the gateway needs it.
-async fn stored(db: &impl ConnectionTrait, user: &User) -> Result<pb::ScimUser, Error> {
-    let row = store::user::find(db, &user.account, user.id).await?;
-    let row = row.ok_or_else(|| Error::not_found("user", user.id))?;
-    encode::scim_user(&user.account, row)
+fn user_id(text: &str) -> Result<UserId, Error> {
+    text.parse().map_err(|_| Error::not_found("user", text))
 }
 
 /// If-Match (RFC 7232, section 3.1): any of the tags, or `*`.
@@ -472,11 +468,17 @@ fn op(word: &str) -> Result<patch::Op, scim::Error> {
     })
 }
 
-/// A unique index that a write ran into, in the words of its attribute.
-fn taken(error: rollcall_store::Error) -> Error {
-    match error.unique_violation() {
-        Some(columns) if columns.contains("user_name") => Error::UserNameTaken(None),
-        Some(columns) if columns.contains("external_id") => Error::ExternalIdTaken(None),
-        _ => Error::Storage(error),
+/// A unique index that a write ran into, in the words of its attribute, with who holds the value.
+async fn taken(tx: &Tx, user: &User, error: rollcall_store::Error) -> Error {
+    let (key, taken): (_, fn(_) -> _) = match error.unique_violation() {
+        Some(columns) if columns.contains("user_name") => (Unique::UserName, Error::UserNameTaken),
+        Some(columns) if columns.contains("external_id") => {
+            (Unique::ExternalId, Error::ExternalIdTaken)
+        }
+        _ => return Error::Storage(error),
+    };
+    match store::user::holder(tx, user, key).await {
+        Ok(holder) => taken(holder),
+        Err(error) => Error::Storage(error),
     }
 }

@@ -34,7 +34,7 @@ impl StatusService for Api {
             kind: RELEASE.to_owned(),
             account_id: waiting.account.to_string(),
             pending: waiting.users,
-            oldest_due_time: Some(to_proto(now)),
+            oldest_due_time: Some(to_proto(waiting.since)),
         });
         Ok(Response::new(pb::GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),

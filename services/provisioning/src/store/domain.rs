@@ -1,8 +1,8 @@
 //! The projection of verification's domains: which email domains are verified for an account.
 
 use rollcall_store::{Error, Tx};
-use rollcall_types::{AccountId, DomainId, DomainName};
-use sea_orm::prelude::Expr;
+use rollcall_types::{AccountId, DomainId, DomainName, Timestamp};
+use sea_orm::prelude::{DateTimeUtc, Expr};
 use sea_orm::sea_query::{ExprTrait, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult,
@@ -25,7 +25,7 @@ mod row {
         #[sea_orm(primary_key, auto_increment = false)]
         pub name: String,
         pub domain_id: Uuid,
-        pub verified: bool,
+        pub verified_since: Option<DateTimeUtc>,
         pub version: i64,
         pub generation: i64,
     }
@@ -44,8 +44,8 @@ pub struct Projected {
     pub id: DomainId,
     /// The name.
     pub name: DomainName,
-    /// Whether it counts as verified.
-    pub verified: bool,
+    /// Since when it is verified, if it is.
+    pub verified: Option<Timestamp>,
     /// Its version there.
     pub version: i64,
 }
@@ -55,7 +55,7 @@ fn write(domain: &Projected, generation: i64) -> ActiveModel {
         account_id: Set(domain.account.to_string()),
         name: Set(domain.name.to_string()),
         domain_id: Set(domain.id.to_uuid()),
-        verified: Set(domain.verified),
+        verified_since: Set(domain.verified.map(Timestamp::to_chrono)),
         version: Set(domain.version),
         generation: Set(generation),
     }
@@ -75,7 +75,8 @@ pub async fn is_verified(
     };
     let query = super::statement(
         db,
-        "SELECT 1 AS found FROM domains WHERE account_id = $1 AND name = $2 AND verified",
+        "SELECT 1 AS found FROM domains WHERE account_id = $1 AND name = $2 \
+         AND verified_since IS NOT NULL",
         [account.as_str().into(), domain.as_str().into()],
     );
     Ok(db.query_one_raw(query).await?.is_some())
@@ -96,7 +97,7 @@ pub async fn upsert(tx: &Tx, domain: &Projected, generation: i64) -> Result<(), 
     conflict
         .update_columns([
             Column::DomainId,
-            Column::Verified,
+            Column::VerifiedSince,
             Column::Version,
             Column::Generation,
         ])
@@ -142,12 +143,15 @@ pub struct Waiting {
     pub name: DomainName,
     /// How many users wait.
     pub users: i64,
+    /// Since when it is verified, and they could be released.
+    pub since: Timestamp,
 }
 
-/// Asked after every commit of the service: grouped as the index on held users is ordered.
-const WITH_HELD_USERS: &str = "SELECT u.account_id, u.email_domain, COUNT(*) AS users FROM users u \
-     JOIN domains d ON d.account_id = u.account_id AND d.name = u.email_domain AND d.verified \
-     WHERE u.admitted = FALSE \
+/// Grouped as the index on held users is ordered.
+const WITH_HELD_USERS: &str = "SELECT u.account_id, u.email_domain, COUNT(*) AS users, \
+     MAX(d.verified_since) AS since FROM users u \
+     JOIN domains d ON d.account_id = u.account_id AND d.name = u.email_domain \
+     AND d.verified_since IS NOT NULL WHERE u.admitted = FALSE \
      GROUP BY u.account_id, u.email_domain ORDER BY u.account_id, u.email_domain";
 
 /// Verified domains for which somebody still waits.
@@ -166,6 +170,7 @@ fn waiting(row: &QueryResult) -> Result<Waiting, Error> {
         account: super::account_id(&account)?,
         name: DomainName::parse(&name).map_err(|_| Error::Corrupt("domain"))?,
         users: row.try_get("", "users")?,
+        since: Timestamp::new(row.try_get::<DateTimeUtc>("", "since")?),
     })
 }
 
@@ -173,6 +178,7 @@ fn waiting(row: &QueryResult) -> Result<Waiting, Error> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use rollcall_types::{Clock, SystemClock};
     use sea_orm::prelude::Uuid;
 
     use super::*;
@@ -184,7 +190,7 @@ mod tests {
             id: DomainId::from_uuid(Uuid::from_u128(id)),
             name: DomainName::parse(name).unwrap(),
             // Every other version, so that a refused one is seen.
-            verified: version % 2 == 1,
+            verified: (version % 2 == 1).then(|| SystemClock.now()),
             version,
         }
     }

@@ -81,18 +81,21 @@ pub async fn look_up(
 }
 
 fn of_installed(db: &impl ConnectionTrait, id: TokenId) -> Statement {
-    super::statement(
-        db,
-        "SELECT t.account_id, t.connection_id, t.secret_hash, t.expires, t.ends FROM tokens t \
-         JOIN connections c ON c.account_id = t.account_id AND c.connection_id = t.connection_id \
-         WHERE t.token_id = $1 AND c.state = 'CONNECTED'",
-        [id.to_uuid().into()],
-    )
+    let sql =
+        format!("SELECT {COLUMNS} {OF_CONNECTION} WHERE t.token_id = $1 AND c.state = 'CONNECTED'");
+    super::statement(db, sql, [id.to_uuid().into()])
 }
 
-fn known(row: &QueryResult) -> Result<Known, Error> {
-    let account: String = row.try_get("", "account_id")?;
-    let connection: Uuid = row.try_get("", "connection_id")?;
+/// What [`known`] reads.
+pub(super) const COLUMNS: &str = "t.account_id AS token_account, t.connection_id AS \
+     token_connection, t.secret_hash, t.expires, t.ends";
+/// Tokens `t` with their connections `c`.
+pub(super) const OF_CONNECTION: &str = "FROM tokens t JOIN connections c \
+     ON c.account_id = t.account_id AND c.connection_id = t.connection_id";
+
+pub(super) fn known(row: &QueryResult) -> Result<Known, Error> {
+    let account: String = row.try_get("", "token_account")?;
+    let connection: Uuid = row.try_get("", "token_connection")?;
     let hash: Vec<u8> = row.try_get("", "secret_hash")?;
     let expires: DateTimeUtc = row.try_get("", "expires")?;
     let ends: Option<DateTimeUtc> = row.try_get("", "ends")?;

@@ -3,12 +3,13 @@
 use rollcall_scim::{self as scim, Filter};
 use rollcall_store::feed::{self, NewChange, Op};
 use rollcall_store::{Error, Tx};
-use rollcall_types::{AccountId, ConnectionId, DomainName, Timestamp, UserId, fold};
+use rollcall_types::{AccountId, ConnectionId, DomainName, Timestamp, TokenId, UserId, fold};
 use sea_orm::prelude::{DateTimeUtc, Uuid};
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
 use super::filter::{self, Condition};
-use super::{Origin, email, kind, record, statement};
+use super::{Origin, email, kind, record, statement, token};
+use crate::connection::Known;
 use crate::user::{User, changed_paths};
 
 const COLUMNS: &str = "u.account_id, u.user_id, u.external_id, u.roles, u.active, u.admitted, \
@@ -42,6 +43,26 @@ pub struct Row {
 }
 
 impl Row {
+    /// The row in which the user is stored.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for roles that can't be written.
+    pub fn of(user: &User) -> Result<Self, Error> {
+        Ok(Self {
+            id: user.id,
+            document: document(&user.attributes),
+            external_id: user.attributes.external_id.clone(),
+            roles: roles(&user.attributes)?,
+            active: user.active,
+            admitted: user.admitted,
+            since: user.since,
+            connection: user.connection,
+            version: user.version,
+            created: user.created,
+            updated: user.updated,
+        })
+    }
+
     /// The user, its document decoded.
     ///
     /// # Errors
@@ -114,6 +135,48 @@ pub async fn find(
         .transpose()
 }
 
+/// What decides about a write of one user.
+#[derive(Debug)]
+pub struct ForWrite {
+    /// The token that is to write, with whom it speaks for.
+    pub known: Known,
+    /// The user, if its account has it, and whether its email domain is verified for the account.
+    pub row: Option<(Row, bool)>,
+}
+
+/// The token of an installed connection and one user of its account, in one statement; `None` if
+/// there is no such token.
+///
+/// # Errors
+/// What the database says.
+pub async fn for_write(
+    db: &impl ConnectionTrait,
+    token: TokenId,
+    id: UserId,
+) -> Result<Option<ForWrite>, Error> {
+    let Some(row) = db.query_one_raw(token_and_user(db, token, id)).await? else {
+        return Ok(None);
+    };
+    let known = token::known(&row)?;
+    let stored = row.try_get::<Option<Uuid>>("", "user_id")?;
+    let row = stored
+        .map(|_| Ok::<_, Error>((read(&row)?, row.try_get("", "domain_verified")?)))
+        .transpose()?;
+    Ok(Some(ForWrite { known, row }))
+}
+
+fn token_and_user(db: &impl ConnectionTrait, token: TokenId, id: UserId) -> Statement {
+    let sql = format!(
+        "SELECT {}, {COLUMNS}, EXISTS (SELECT 1 FROM domains d WHERE d.account_id = u.account_id \
+         AND d.name = u.email_domain AND d.verified_since IS NOT NULL) AS domain_verified \
+         {} LEFT JOIN users u ON u.account_id = t.account_id AND u.user_id = $2 \
+         WHERE t.token_id = $1 AND c.state = 'CONNECTED'",
+        token::COLUMNS,
+        token::OF_CONNECTION
+    );
+    statement(db, sql, [token.to_uuid().into(), id.to_uuid().into()])
+}
+
 /// How a user may be asked for, beside its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
@@ -148,6 +211,42 @@ pub async fn find_by(
         [account.as_str().into(), value.into()],
     );
     db.query_all_raw(query).await?.iter().map(read).collect()
+}
+
+/// What no two users may share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unique {
+    /// The userName, in an account, compared folded.
+    UserName,
+    /// The externalId, under a connection, compared exactly.
+    ExternalId,
+}
+
+/// Who has what `user` may not have; `None` if nobody has it any more.
+///
+/// # Errors
+/// What the database says.
+pub async fn holder(
+    db: &impl ConnectionTrait,
+    user: &User,
+    key: Unique,
+) -> Result<Option<UserId>, Error> {
+    let mut values: Vec<Value> = vec![user.account.as_str().into()];
+    let same = match key {
+        Unique::UserName => {
+            values.push(fold::fold(&user.attributes.user_name).into());
+            "user_name_folded = $2"
+        }
+        Unique::ExternalId => {
+            values.push(user.attributes.external_id.clone().into());
+            values.push(user.connection.map(ConnectionId::to_uuid).into());
+            "external_id = $2 AND connection_id = $3"
+        }
+    };
+    let sql = format!("SELECT user_id FROM users WHERE account_id = $1 AND {same}");
+    let row = db.query_one_raw(statement(db, sql, values)).await?;
+    let id = row.map(|row| row.try_get::<Uuid>("", "user_id"));
+    Ok(id.transpose()?.map(UserId::from_uuid))
 }
 
 /// Which page of a list.
@@ -347,7 +446,6 @@ async fn append(
 fn row_values(user: &User, position: i64) -> Result<Vec<Value>, Error> {
     let attributes = &user.attributes;
     let email = email::primary(attributes);
-    let roles = attributes.roles.as_ref().map(record::to_text).transpose()?;
     Ok(vec![
         user.account.as_str().into(),
         user.id.to_uuid().into(),
@@ -359,7 +457,7 @@ fn row_values(user: &User, position: i64) -> Result<Vec<Value>, Error> {
             .into(),
         user.email_domain().map(|domain| domain.to_string()).into(),
         attributes.external_id.clone().into(),
-        roles.into(),
+        roles(attributes)?.into(),
         attributes.active.into(),
         user.active.into(),
         user.admitted.into(),
@@ -370,6 +468,10 @@ fn row_values(user: &User, position: i64) -> Result<Vec<Value>, Error> {
         position.into(),
         document(attributes).into(),
     ])
+}
+
+fn roles(attributes: &scim::User) -> Result<Option<String>, Error> {
+    attributes.roles.as_ref().map(record::to_text).transpose()
 }
 
 /// The stored text: the canonical document, with the URN of the access extension among its

@@ -207,8 +207,8 @@ fn show(target: &Target, connection: &pb::Connection) -> Result<(), Error> {
             "connection_id": connection.connection_id,
             "state": state(connection),
             "missing": connection.missing,
-            "managed_users": connection.managed_users,
-            "held_users": connection.held_users,
+            "managed_users": connection.managed_users(),
+            "held_users": connection.held_users(),
             "install_time": json_time(connection.install_time.as_ref()),
             "version": connection.version,
         }));
@@ -218,9 +218,9 @@ fn show(target: &Target, connection: &pb::Connection) -> Result<(), Error> {
     } else {
         connection.missing.join(", ")
     };
-    let users = match connection.held_users {
-        0 => connection.managed_users.to_string(),
-        held => format!("{}, {held} of them held", connection.managed_users),
+    let users = match connection.held_users() {
+        0 => connection.managed_users().to_string(),
+        held => format!("{}, {held} of them held", connection.managed_users()),
     };
     print(fields(&[
         ("account", connection.account_id.clone()),

@@ -232,7 +232,7 @@ fn domains() -> TableCreateStatement {
         .col(text("account_id"))
         .col(text("name"))
         .col(uuid("domain_id"))
-        .col(boolean("verified"))
+        .col(time_null("verified_since"))
         .col(big_integer("version"))
         .col(big_integer("generation"))
         .primary_key(Index::create().col("account_id").col("name"))

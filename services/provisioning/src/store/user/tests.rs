@@ -1,10 +1,12 @@
 //! What Okta waits for walks an index, and users come back as they were stored.
 
 use rollcall_scim::{MultiValue, User as Attributes};
+use rollcall_types::DomainId;
 
 use super::*;
 use crate::account::{self as accounts, Account, PricingModel};
-use crate::store::account;
+use crate::store::account as account_store;
+use crate::store::domain::{self, Projected, Waiting};
 use crate::store::plan::{acme, open_store, plan};
 use crate::user::{self as rules, Moment};
 
@@ -21,6 +23,10 @@ async fn each_query_walks_an_index_and_sorts_nothing() {
     let after = Slice::After(Uuid::nil());
     let alice = filtered("userName eq \"alice\"");
     let nobody = ("", Uuid::nil());
+    let (token, user) = (
+        TokenId::from_uuid(Uuid::nil()),
+        UserId::from_uuid(Uuid::nil()),
+    );
     let key = "COVERING INDEX sqlite_autoindex_users_1 (account_id=?)";
     let key_after = "COVERING INDEX sqlite_autoindex_users_1 (account_id=? AND user_id>?)";
     let name = "INDEX users_user_name (account_id=? AND user_name_folded=?)";
@@ -35,6 +41,10 @@ async fn each_query_walks_an_index_and_sorts_nothing() {
         (total(db, &acme, &alice), name),
         (total(db, &acme, &all), "user_counts"),
         (held_page(db, &acme, &domain, 9), held),
+        (
+            token_and_user(db, token, user),
+            "u USING INDEX sqlite_autoindex_users_1",
+        ),
         (snapshot_page(db, None, nobody, 9), snapshot),
         (snapshot_page(db, Some(&acme), nobody, 9), snapshot_of_one),
     ] {
@@ -65,6 +75,18 @@ fn alice(connection: ConnectionId, now: Timestamp) -> User {
     )
 }
 
+/// The account `acme`, at least as far as its users need it.
+fn account(now: Timestamp) -> accounts::Stored {
+    let product = Account {
+        display_name: "Acme".to_owned(),
+        subscriptions: Vec::new(),
+        pricing_model: PricingModel::PermissionSetSeats,
+        sso_enabled: true,
+        seats: Vec::new(),
+    };
+    accounts::put(None, product, now).unwrap()
+}
+
 async fn addresses(db: &impl ConnectionTrait) -> i64 {
     let sql = "SELECT COUNT(*) AS n FROM user_emails";
     let row = db.query_one_raw(statement(db, sql, [])).await.unwrap();
@@ -76,24 +98,17 @@ async fn a_user_comes_back_to_the_microsecond_and_its_addresses_go_with_it() {
     let (store, _folder) = open_store().await;
     let now = Timestamp::parse("2026-11-24T09:00:00.000120Z").unwrap();
     let user = alice(ConnectionId::from_uuid(Uuid::from_u128(7)), now);
-    let product = Account {
-        display_name: "Acme".to_owned(),
-        subscriptions: Vec::new(),
-        pricing_model: PricingModel::PermissionSetSeats,
-        sso_enabled: true,
-        seats: Vec::new(),
-    };
-    let stored = accounts::put(None, product, now).unwrap();
+    let stored = account(now);
     let origin = Origin::system(now);
 
     let seen = store.write(|tx| {
         Box::pin(async move {
-            account::save(tx, &user.account, None, &stored, &origin).await?;
+            account_store::save(tx, &user.account, None, &stored, &origin).await?;
             insert(tx, &user, &origin).await?;
             let with = addresses(tx).await;
             let found = find(tx, &user.account, user.id).await?;
             let found = found.map(|row| row.decode(&user.account)).transpose()?;
-            let entry = account::find(tx, &user.account).await?;
+            let entry = account_store::find(tx, &user.account).await?;
             delete(tx, &user, &origin).await?;
             let users = (Some(user), found);
             let stored = (Some(stored), entry.map(|entry| entry.stored));
@@ -105,4 +120,43 @@ async fn a_user_comes_back_to_the_microsecond_and_its_addresses_go_with_it() {
     assert_eq!(users.0, users.1);
     assert_eq!(stored.0, stored.1);
     assert_eq!(addresses, [2, 0]);
+}
+
+#[tokio::test] // rule: U-09 (part)
+async fn who_waits_has_waited_since_the_domain_was_verified() {
+    let (store, _folder) = open_store().await;
+    let verified = Timestamp::parse("2026-11-24T09:00:00.000120Z").unwrap();
+    let held = User {
+        admitted: false,
+        ..alice(ConnectionId::from_uuid(Uuid::from_u128(7)), verified)
+    };
+    let told = Projected {
+        account: acme(),
+        id: DomainId::from_uuid(Uuid::from_u128(9)),
+        name: DomainName::parse("acme.example").unwrap(),
+        verified: Some(verified),
+        version: 1,
+    };
+    let name = told.name.clone();
+
+    let waiting = store.write(move |tx| {
+        Box::pin(async move {
+            let origin = Origin::system(verified);
+            account_store::save(tx, &acme(), None, &account(verified), &origin).await?;
+            insert(tx, &held, &origin).await?;
+            let before = domain::with_held_users(tx).await?;
+            domain::upsert(tx, &told, 1).await?;
+            Ok::<_, Error>((before, domain::with_held_users(tx).await?))
+        })
+    });
+
+    let (before, after) = waiting.await.unwrap();
+    assert_eq!(before, []);
+    let waits = Waiting {
+        account: acme(),
+        name,
+        users: 1,
+        since: verified,
+    };
+    assert_eq!(after, [waits]);
 }

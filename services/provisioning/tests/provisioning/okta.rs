@@ -1,0 +1,248 @@
+//! What Okta writes, as the gateway forwards it.
+
+use futures::poll;
+use rollcall_provisioning::store;
+use rollcall_rpc::failure::{Received, read};
+use rollcall_rpc::metadata::CREDENTIAL;
+use rollcall_rpc::pb::provisioning::v1 as pb;
+use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceClient;
+use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionServiceClient;
+use rollcall_rpc::pb::scim::v1::scim_user_service_client::ScimUserServiceClient;
+use rollcall_rpc::pb::scim::v1::{
+    CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, PatchOperation,
+    PatchUserRequest, ReplaceUserRequest, ScimUser,
+};
+use rollcall_rpc::{Backend, Reason};
+use rollcall_store::{Error, Store};
+use rollcall_types::{AccountId, Clock, SystemClock, TokenId};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tonic::{Request, Status};
+
+use crate::world::World;
+
+/// Okta, connected to the account `acme`.
+struct Okta {
+    users: ScimUserServiceClient<Backend>,
+    secret: String,
+    token: TokenId,
+    store: Store,
+    _folder: TempDir,
+}
+
+impl Okta {
+    async fn connect() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let world = World::start(folder.path()).await;
+        let operator = || world.reached_by("operator");
+        let account = pb::Account {
+            account_id: "acme".to_owned(),
+            display_name: "Acme".to_owned(),
+            subscriptions: vec!["sales-enterprise".to_owned()],
+            pricing_model: pb::PricingModel::SeatsBased.into(),
+            sso_enabled: true,
+            ..pb::Account::default()
+        };
+        let put = pb::PutAccountRequest {
+            account: Some(account),
+        };
+        let mut accounts = AccountServiceClient::new(operator());
+        accounts.put_account(put).await.unwrap();
+        let mut connections = ConnectionServiceClient::new(operator());
+        let account_id = || "acme".to_owned();
+        let install = pb::InstallConnectionRequest {
+            account_id: account_id(),
+        };
+        connections.install_connection(install).await.unwrap();
+        let create = pb::CreateTokenRequest {
+            account_id: account_id(),
+            label: "Okta".to_owned(),
+            ..pb::CreateTokenRequest::default()
+        };
+        let made = connections.create_token(create).await.unwrap().into_inner();
+        Self {
+            users: ScimUserServiceClient::new(world.reached_by("gateway")),
+            secret: made.secret,
+            token: made.token.unwrap().token_id.parse().unwrap(),
+            store: world.service.store.clone(),
+            _folder: folder,
+        }
+    }
+
+    fn says<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let secret = self.secret.parse().unwrap();
+        request.metadata_mut().insert(CREDENTIAL, secret);
+        request
+    }
+
+    async fn create(&self, user_name: &str, external_id: &str) -> Result<ScimUser, Status> {
+        let create = CreateUserRequest {
+            attributes: Some(named(user_name)),
+            external_id: external_id.to_owned(),
+            ..CreateUserRequest::default()
+        };
+        let created = self.users.clone().create_user(self.says(create)).await?;
+        Ok(created.into_inner().user.unwrap())
+    }
+
+    async fn get(&self, user: &ScimUser) -> Result<ScimUser, Status> {
+        let get = GetUserRequest {
+            user_id: user.user_id.clone(),
+        };
+        let got = self.users.clone().get_user(self.says(get)).await?;
+        Ok(got.into_inner().user.unwrap())
+    }
+
+    async fn replace(&self, user: &ScimUser, user_name: &str) -> Result<ScimUser, Status> {
+        let replace = ReplaceUserRequest {
+            user_id: user.user_id.clone(),
+            attributes: Some(named(user_name)),
+            external_id: user.external_id.clone(),
+            ..ReplaceUserRequest::default()
+        };
+        let replaced = self.users.clone().replace_user(self.says(replace)).await?;
+        Ok(replaced.into_inner().user.unwrap())
+    }
+
+    async fn set_active(&self, user: &ScimUser, active: bool) -> Result<ScimUser, Status> {
+        let operation = PatchOperation {
+            op: "replace".to_owned(),
+            path: Some("active".to_owned()),
+            value_json: Some(active.to_string()),
+        };
+        let patch = PatchUserRequest {
+            user_id: user.user_id.clone(),
+            operations: vec![operation],
+            if_match: Vec::new(),
+        };
+        let patched = self.users.clone().patch_user(self.says(patch)).await?;
+        Ok(patched.into_inner().user.unwrap())
+    }
+
+    async fn delete(&self, user: &ScimUser) -> Result<(), Status> {
+        let delete = DeleteUserRequest {
+            user_id: user.user_id.clone(),
+            if_match: Vec::new(),
+        };
+        self.users.clone().delete_user(self.says(delete)).await?;
+        Ok(())
+    }
+
+    async fn count(&self) -> i64 {
+        let page = self.users.clone();
+        let list = self.says(ListUsersRequest::default());
+        let page = { page }.list_users(list).await.unwrap();
+        page.into_inner().total_results
+    }
+
+    /// Ends the token as another replica would: nothing is forgotten here.
+    async fn end_token(&self) -> Result<(), Error> {
+        let (token, now) = (self.token, SystemClock.now());
+        let ended = self.store.write(move |tx| {
+            Box::pin(async move {
+                let acme = AccountId::parse("acme").unwrap();
+                store::token::end(tx, &acme, token, now).await
+            })
+        });
+        ended.await
+    }
+}
+
+fn named(user_name: &str) -> pb::UserAttributes {
+    pb::UserAttributes {
+        user_name: user_name.to_owned(),
+        ..pb::UserAttributes::default()
+    }
+}
+
+fn refused<T: std::fmt::Debug>(answer: Result<T, Status>) -> Received {
+    read(&answer.unwrap_err())
+}
+
+#[tokio::test] // rule: U-11 (part)
+async fn who_holds_a_taken_name_is_told_to_the_caller() {
+    let okta = Okta::connect().await;
+    let alice = okta.create("Alice", "1").await.unwrap();
+    let bob = okta.create("bob", "2").await.unwrap();
+
+    for answer in [
+        okta.create("ALICE", "3").await,
+        okta.replace(&bob, "aLiCe").await,
+    ] {
+        let refused = refused(answer);
+        assert_eq!(refused.reason, Some(Reason::UserNameTaken));
+        assert_eq!(refused.metadata["id"], alice.user_id);
+    }
+    let refused = refused(okta.create("carol", "2").await);
+    assert_eq!(refused.reason, Some(Reason::ExternalIdTaken));
+    assert_eq!(refused.metadata["id"], bob.user_id);
+    assert_eq!(okta.get(&bob).await.unwrap(), bob);
+    assert_eq!(okta.count().await, 2);
+}
+
+#[tokio::test] // rule: U-06 (part)
+async fn a_write_answers_what_a_read_then_finds() {
+    let okta = Okta::connect().await;
+
+    let created = okta.create("alice", "1").await.unwrap();
+    assert_eq!(okta.get(&created).await.unwrap(), created);
+    let replaced = okta.replace(&created, "Alice").await.unwrap();
+    assert_eq!(okta.get(&created).await.unwrap(), replaced);
+    let patched = okta.set_active(&created, false).await.unwrap();
+    assert_eq!(okta.get(&created).await.unwrap(), patched);
+    let unchanged = okta.set_active(&created, false).await.unwrap();
+    assert_eq!(unchanged, patched);
+}
+
+#[tokio::test] // rule: C-03 (part)
+async fn a_write_that_waits_while_its_token_ends_changes_nothing() {
+    let okta = Okta::connect().await;
+    let alice = okta.create("alice", "1").await.unwrap();
+    // The one writer is busy, and the end of the token is the next in the queue.
+    let (free, busy) = oneshot::channel::<()>();
+    let work = okta.store.write(|_| {
+        Box::pin(async move {
+            busy.await.unwrap();
+            Ok::<_, Error>(())
+        })
+    });
+    let mut work = std::pin::pin!(work);
+    let mut end = std::pin::pin!(okta.end_token());
+    assert!(poll!(&mut work).is_pending() && poll!(&mut end).is_pending());
+
+    let mut create = std::pin::pin!(okta.create("bob", "2"));
+    let mut delete = std::pin::pin!(okta.delete(&alice));
+    let mut replace = std::pin::pin!(okta.replace(&alice, "Alicia"));
+    let mut patch = std::pin::pin!(okta.set_active(&alice, false));
+    assert!(poll!(&mut create).is_pending() && poll!(&mut delete).is_pending());
+    assert!(poll!(&mut replace).is_pending() && poll!(&mut patch).is_pending());
+    free.send(()).unwrap();
+    work.await.unwrap();
+    end.await.unwrap();
+
+    for refused in [
+        refused(create.await),
+        refused(delete.await),
+        refused(replace.await),
+        refused(patch.await),
+    ] {
+        assert_eq!(refused.reason, Some(Reason::CredentialInvalid));
+    }
+    // A read may trust the token for five seconds.
+    assert_eq!(okta.get(&alice).await.unwrap(), alice);
+    assert_eq!(okta.count().await, 1);
+}
+
+#[tokio::test] // rule: C-03 (part)
+async fn a_change_that_turns_out_to_be_none_needs_a_token_that_lives() {
+    let okta = Okta::connect().await;
+    let alice = okta.create("alice", "1").await.unwrap();
+    assert_eq!(okta.get(&alice).await.unwrap(), alice);
+    okta.end_token().await.unwrap();
+
+    let refused = refused(okta.set_active(&alice, true).await);
+
+    assert_eq!(refused.reason, Some(Reason::CredentialInvalid));
+    assert!(okta.get(&alice).await.is_ok(), "a read may trust it yet");
+}
