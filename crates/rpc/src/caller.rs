@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use rollcall_types::AccountId;
 use rollcall_types::credential::{SecretHash, hash};
+use rollcall_types::{AccountId, Actor, ActorKind};
 
 use crate::access::Method;
 use crate::failure::{Failure, Reason};
 pub use crate::pb::common::v1::CallerKind;
-use crate::pb::common::v1::{Actor, ActorKind};
 
 /// The scope that lets an operator call what a platform may.
 pub const OPERATE: &str = "operate";
@@ -46,7 +45,7 @@ impl Caller {
             _ => ActorKind::System,
         };
         Actor {
-            kind: kind.into(),
+            kind,
             id: self.name.to_string(),
         }
     }

@@ -1,17 +1,20 @@
 //! Where a follower is in a feed, as opaque text with a checksum.
 
-use rollcall_types::base32;
+use std::collections::BTreeSet;
 
+use rollcall_types::{AccountId, base32};
+
+use crate::feed::Accounts;
 use crate::position::{Epoch, Source};
 
-/// A place in one feed, for one choice of account and kinds.
+/// A place in one feed, for one choice of accounts and kinds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// Whose feed.
     pub source: Source,
     /// Which life of the feed.
     pub epoch: Epoch,
-    /// A hash of account and kinds.
+    /// A hash of accounts and kinds.
     pub filter: u32,
     /// Where.
     pub place: Place,
@@ -119,11 +122,20 @@ impl Cursor {
     }
 }
 
-/// The hash of a choice of account and kinds.
+/// The hash of a choice of accounts and kinds.
 #[must_use]
-pub fn filter_hash(account: Option<&str>, kinds: &[u8]) -> u32 {
-    let account = account.unwrap_or("*");
-    crc32fast::hash(&[account.as_bytes(), &[0], kinds].concat())
+pub fn filter_hash(accounts: &Accounts, kinds: &[u8]) -> u32 {
+    // No account id has a space or an asterisk.
+    let accounts = match accounts {
+        Accounts::All => "*".to_owned(),
+        Accounts::One(account) => account.to_string(),
+        Accounts::Among(accounts) => {
+            let names: BTreeSet<&str> = accounts.iter().map(AccountId::as_str).collect();
+            let names: Vec<&str> = names.into_iter().collect();
+            format!(" {}", names.join(" "))
+        }
+    };
+    crc32fast::hash(&[accounts.as_bytes(), &[0], kinds].concat())
 }
 
 #[cfg(test)]
@@ -153,7 +165,7 @@ mod tests {
             let cursor = Cursor {
                 source,
                 epoch,
-                filter: filter_hash(Some("acme"), &[1, 3]),
+                filter: filter_hash(&Accounts::One(AccountId::parse("acme").unwrap()), &[1, 3]),
                 place,
             };
             let text = cursor.to_text();
@@ -166,5 +178,34 @@ mod tests {
         }
         assert_eq!(Cursor::parse(""), None);
         assert_eq!(Cursor::parse("häh"), None);
+    }
+
+    #[test] // rule: G-01 (part)
+    fn each_choice_of_accounts_and_kinds_has_its_own_hash_whatever_its_order() {
+        let among = |names: &[&str]| {
+            let names = names.iter().map(|name| AccountId::parse(name).unwrap());
+            Accounts::Among(names.collect())
+        };
+        let one = Accounts::One(AccountId::parse("acme").unwrap());
+        let choices = [
+            (Accounts::All, &[1, 3][..]),
+            (Accounts::All, &[1]),
+            (one, &[1]),
+            (among(&["acme"]), &[1]),
+            (among(&["globex"]), &[1]),
+            (among(&["acme", "globex"]), &[1]),
+            (among(&[]), &[1]),
+        ];
+
+        let hashes: BTreeSet<u32> = choices
+            .iter()
+            .map(|(accounts, kinds)| filter_hash(accounts, kinds))
+            .collect();
+
+        assert_eq!(hashes.len(), choices.len());
+        assert_eq!(
+            filter_hash(&among(&["globex", "acme"]), &[1]),
+            filter_hash(&among(&["acme", "globex"]), &[1])
+        );
     }
 }

@@ -4,7 +4,7 @@
 //! On SQLite there is one writer, so the order of `seq` is the order of commit.
 
 use futures::TryStreamExt;
-use rollcall_types::{AccountId, RequestId, Timestamp};
+use rollcall_types::{AccountId, Actor, ActorKind, RequestId, Timestamp};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Select, Statement,
@@ -20,7 +20,7 @@ use crate::error::Error;
 
 mod stream;
 
-pub use stream::{MAX_AGE, Mark, ResetCause, Rows, Watch, WatchError, watch};
+pub use stream::{Accounts, MAX_AGE, Mark, ResetCause, Rows, Watch, WatchError, watch};
 
 #[expect(
     clippy::disallowed_methods,
@@ -86,8 +86,8 @@ pub struct NewChange<'a> {
     pub version: i64,
     /// When, by the clock of the statement.
     pub time: Timestamp,
-    /// Who did it: kind and id.
-    pub actor: (i32, &'a str),
+    /// Who did it.
+    pub actor: &'a Actor,
     /// The request that did it; absent for background work.
     pub request: Option<RequestId>,
     /// The paths that changed, separated by spaces.
@@ -115,8 +115,8 @@ pub struct Change {
     pub version: i64,
     /// When.
     pub time: Timestamp,
-    /// Who did it: kind and id.
-    pub actor: (i32, String),
+    /// Who did it; `None` for a row of the snapshot.
+    pub actor: Option<Actor>,
     /// The request that did it.
     pub request: Option<RequestId>,
     /// The paths that changed, separated by spaces.
@@ -180,8 +180,8 @@ pub async fn append(tx: &Tx, change: NewChange<'_>) -> Result<i64, Error> {
         i64::from(change.op == Op::Deleted).into(),
         change.version.into(),
         change.time.to_chrono().into(),
-        i64::from(change.actor.0).into(),
-        change.actor.1.into(),
+        change.actor.kind.number().into(),
+        change.actor.id.as_str().into(),
         change.request.map(RequestId::to_uuid).into(),
         change.changed_paths.into(),
         change.before.into(),
@@ -269,7 +269,7 @@ fn page(account: Option<&AccountId>, kinds: &[u8], after: i64, until: i64) -> Se
 }
 
 fn change(row: Model) -> Result<Change, Error> {
-    let actor = i32::try_from(row.actor_kind).map_err(|_| Error::Corrupt("actor"))?;
+    let actor = ActorKind::from_number(row.actor_kind).ok_or(Error::Corrupt("actor"))?;
     Ok(Change {
         position: Some(row.seq),
         account: AccountId::parse(&row.account_id).map_err(|_| Error::Corrupt("account id"))?,
@@ -282,7 +282,10 @@ fn change(row: Model) -> Result<Change, Error> {
         },
         version: row.version,
         time: Timestamp::new(row.time),
-        actor: (actor, row.actor_id),
+        actor: Some(Actor {
+            kind: actor,
+            id: row.actor_id,
+        }),
         request: row.request_id.map(RequestId::from_uuid),
         changed_paths: row.changed_paths,
         before: row.before,

@@ -12,6 +12,7 @@
 //! assert_eq!(fold::fold("Alice@Example.COM"), "alice@example.com");
 //! ```
 
+pub mod actor;
 pub mod base32;
 pub mod clock;
 pub mod credential;
@@ -22,6 +23,7 @@ pub mod fold;
 pub mod id;
 pub mod request;
 
+pub use actor::{Actor, ActorKind};
 pub use clock::{Clock, SystemClock, TestClock, Timestamp};
 pub use credential::Credential;
 pub use domain::DomainName;

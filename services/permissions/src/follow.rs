@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use rollcall_rpc::follower::Follower;
-use rollcall_rpc::pb::common::v1::{ActorKind, ChangeOp};
+use rollcall_rpc::pb::common::v1::ChangeOp;
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_store::position::Source;
 use rollcall_store::{Epoch, Error, Store, TokenKey, follow};
-use rollcall_types::{AccountId, Clock, ConnectionId, Timestamp, UserId};
+use rollcall_types::{AccountId, Actor, Clock, ConnectionId, Timestamp, UserId};
 
 use crate::input::{Input, Resource};
 use crate::memory::Memory;
@@ -30,7 +30,7 @@ pub(crate) struct Inputs {
 impl Inputs {
     fn origin(&self) -> Origin {
         Origin {
-            actor: (ActorKind::System.into(), String::new()),
+            actor: Actor::system(),
             request: None,
             time: self.clock.now(),
         }

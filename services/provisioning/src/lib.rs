@@ -81,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) deps: Deps,
     pub(crate) store: Store,
+    pub(crate) feed: rollcall_feed::Server,
     pub(crate) tokens: connection::TokenCache,
     pub(crate) heard: Arc<domains::Heard>,
 }
@@ -92,10 +93,17 @@ pub(crate) struct Shared {
 pub async fn build(path: &Path, config: Config, deps: Deps) -> Result<Service, Error> {
     let store = Store::open::<store::Migrator>(path, deps.entropy.as_ref()).await?;
     let tokens = connection::TokenCache::default();
+    let feed = rollcall_feed::Server {
+        store: store.clone(),
+        clock: deps.clock.clone(),
+        token_key: deps.token_key.clone(),
+        stop: deps.stop.clone(),
+    };
     let shared = Arc::new(Shared {
         config,
         deps,
         store: store.clone(),
+        feed,
         tokens,
         heard: Arc::default(),
     });

@@ -25,7 +25,7 @@ pub enum ResetCause {
     First,
     /// The feed was restored, or ends before the cursor.
     Restored,
-    /// The cursor was made for other kinds or another account.
+    /// The cursor was made for other kinds or other accounts.
     FilterChanged,
 }
 
@@ -85,13 +85,42 @@ pub trait Rows: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<(String, Change)>, Error>>;
 }
 
+/// The accounts whose changes a stream tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accounts {
+    /// Every account, and what concerns the whole product.
+    All,
+    /// One account.
+    One(AccountId),
+    /// The accounts that a restricted caller may see.
+    Among(Arc<[AccountId]>),
+}
+
+impl Accounts {
+    /// The one account, where a query can choose by it.
+    fn one(&self) -> Option<&AccountId> {
+        match self {
+            Self::One(account) => Some(account),
+            Self::All | Self::Among(_) => None,
+        }
+    }
+
+    fn sees(&self, account: &AccountId) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(one) => one == account,
+            Self::Among(accounts) => accounts.contains(account),
+        }
+    }
+}
+
 /// What a follower asks for.
 #[derive(Clone, Debug)]
 pub struct Watch {
     /// Whose feed it is: its cursors are no other's.
     pub source: Source,
-    /// One account, or all.
-    pub account: Option<AccountId>,
+    /// Whose changes it may see.
+    pub accounts: Accounts,
     /// The kinds, in the order in which the snapshot gives them.
     pub kinds: Vec<u8>,
     /// Where to go on; empty from the beginning.
@@ -137,10 +166,7 @@ struct Stream {
 
 impl Stream {
     fn cursor(&self, place: Place) -> String {
-        let filter = filter_hash(
-            self.watch.account.as_ref().map(AccountId::as_str),
-            &self.watch.kinds,
-        );
+        let filter = filter_hash(&self.watch.accounts, &self.watch.kinds);
         Cursor {
             source: self.watch.source,
             epoch: self.store.epoch(),
@@ -164,10 +190,7 @@ impl Stream {
         let cursor = Cursor::parse(&self.watch.cursor)
             .filter(|cursor| cursor.source == self.watch.source)
             .ok_or(WatchError::InvalidCursor)?;
-        let filter = filter_hash(
-            self.watch.account.as_ref().map(AccountId::as_str),
-            &self.watch.kinds,
-        );
+        let filter = filter_hash(&self.watch.accounts, &self.watch.kinds);
         let position = match &cursor.place {
             Place::Snapshot { position, .. }
             | Place::CatchUp { position }
@@ -254,13 +277,15 @@ impl Stream {
                 break;
             };
             loop {
-                let account = self.watch.account.as_ref();
+                let account = self.watch.accounts.one();
                 let page = self
                     .rows
                     .page(self.store.reader(), *kind, account, &key, position)
                     .await?;
                 let Some((last, _)) = page.last() else { break };
                 key.clone_from(last);
+                let sees = |(_, change): &(_, Change)| self.watch.accounts.sees(&change.account);
+                let page = page.into_iter().filter(sees).collect();
                 for (last, changes) in by_bytes(page) {
                     let place = Place::Snapshot {
                         position,
@@ -295,8 +320,8 @@ impl Stream {
     ) -> Result<Option<bool>, WatchError> {
         let mut sent = false;
         while *position < until {
-            let account = self.watch.account.as_ref();
-            let (changes, reached) = read_page(
+            let account = self.watch.accounts.one();
+            let (mut changes, reached) = read_page(
                 self.store.reader(),
                 account,
                 &self.watch.kinds,
@@ -305,6 +330,7 @@ impl Stream {
             )
             .await?;
             *position = reached;
+            changes.retain(|change| self.watch.accounts.sees(&change.account));
             if changes.is_empty() {
                 continue;
             }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::follower::{Follower, place};
 use crate::things::{self, Key, account};
 use crate::time::within;
-use crate::world::{World, everything};
+use crate::world::{World, everything, only};
 
 /// How often each follower breaks off before the writers may stop.
 const BREAKS: usize = 15;
@@ -143,7 +143,7 @@ async fn followers_that_break_off_anywhere_miss_nothing_and_see_nothing_twice() 
             let (world, ended) = (Arc::clone(&world), ended.clone());
             followers.push(tokio::spawn(async move {
                 let watch = Watch {
-                    account: account.clone(),
+                    accounts: only(account.clone()),
                     kinds: kinds.clone(),
                     ..everything("")
                 };

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use rollcall_store::cursor::{Cursor, Place, filter_hash};
-use rollcall_store::feed::{MAX_AGE, Mark, PAGE_BYTES, ResetCause, Watch, WatchError};
+use rollcall_store::feed::{Accounts, MAX_AGE, Mark, PAGE_BYTES, ResetCause, Watch, WatchError};
 use rollcall_store::position::Source;
 
 use crate::follower::{Follower, place};
 use crate::things::{self, Key, account};
 use crate::time::{advance, at_a_standstill, settle, within};
-use crate::world::{Marks, World, everything, thing};
+use crate::world::{Marks, World, everything, only, thing};
 
 /// A message in short, for comparing.
 fn short(mark: &Mark) -> String {
@@ -251,7 +251,7 @@ async fn a_follower_sees_its_kinds_and_its_account_only() {
         let mut following = Vec::new();
         for (account, kinds) in choices {
             let watch = Watch {
-                account: account.clone(),
+                accounts: only(account.clone()),
                 kinds: kinds.clone(),
                 ..everything("")
             };
@@ -271,7 +271,7 @@ async fn a_follower_sees_its_kinds_and_its_account_only() {
         for (account, kinds, mut follower, marks) in following {
             drop(marks);
             let watch = Watch {
-                account: account.clone(),
+                accounts: only(account.clone()),
                 kinds: kinds.clone(),
                 ..everything(&follower.cursor)
             };
@@ -304,7 +304,7 @@ async fn another_choice_of_kinds_or_account_starts_over() {
                 take(&mut follower, &mut marks, messages).await;
 
                 let watch = Watch {
-                    account: account.clone(),
+                    accounts: only(account.clone()),
                     kinds: kinds.clone(),
                     ..everything(&follower.cursor)
                 };
@@ -327,7 +327,7 @@ async fn a_torn_cursor_and_one_of_another_feed_are_refused() {
         let good = Cursor {
             source: Source::Provisioning,
             epoch: world.store.epoch(),
-            filter: filter_hash(None, &[1, 2]),
+            filter: filter_hash(&Accounts::All, &[1, 2]),
             place: Place::Changes { position: 6 },
         };
         let foreign = Cursor {

@@ -150,7 +150,7 @@ async fn tell(story: Story) {
         follower: Follower::default(),
         marks: None,
         watch: Watch {
-            account: only.clone(),
+            accounts: crate::world::only(only.clone()),
             kinds: story.kinds.clone(),
             // Always something to say: taking never waits.
             progress: Duration::ZERO,

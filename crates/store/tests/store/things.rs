@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use rollcall_store::feed::{self, Change, NewChange, Op, Rows};
 use rollcall_store::{Error, Tx};
-use rollcall_types::{AccountId, Timestamp};
+use rollcall_types::{AccountId, Actor, Timestamp};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, DeriveMigrationName, Statement, Value};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, async_trait};
 
@@ -77,7 +77,7 @@ async fn append(tx: &Tx, key: &Key, op: Op, version: i64, value: &str) -> Result
         op,
         version,
         time: time(),
-        actor: (1, "test"),
+        actor: &Actor::system(),
         request: None,
         changed_paths: "value",
         before: "",
@@ -193,7 +193,7 @@ impl Rows for State {
                         op: Op::Upserted,
                         version: row.try_get("", "version")?,
                         time: time(),
-                        actor: (0, String::new()),
+                        actor: None,
                         request: None,
                         changed_paths: String::new(),
                         before: String::new(),

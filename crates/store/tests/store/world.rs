@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use rollcall_store::feed::{self, Mark, Watch, WatchError};
+use rollcall_store::feed::{self, Accounts, Mark, Watch, WatchError};
 use rollcall_store::position::Source;
 use rollcall_store::{Error, Store, Tx};
 use rollcall_types::{AccountId, OsEntropy, TestClock};
@@ -116,7 +116,7 @@ pub(crate) fn thing(id: &str) -> Key {
 pub(crate) fn everything(cursor: &str) -> Watch {
     Watch {
         source: Source::Provisioning,
-        account: None,
+        accounts: Accounts::All,
         kinds: vec![1, 2],
         cursor: cursor.to_owned(),
         progress: Duration::from_secs(15),
@@ -166,4 +166,9 @@ pub(crate) fn queued<T>(
         .poll(&mut std::task::Context::from_waker(waker));
     assert!(begun.is_pending(), "the writer is held");
     call
+}
+
+/// One account's changes, or all.
+pub(crate) fn only(account: Option<AccountId>) -> Accounts {
+    account.map_or(Accounts::All, Accounts::One)
 }

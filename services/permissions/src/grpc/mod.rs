@@ -14,7 +14,7 @@ use rollcall_rpc::pb::permissions::v1 as pb;
 use rollcall_rpc::{Backend, Caller, metadata};
 use rollcall_store::position::Source;
 use rollcall_store::{ChangeToken, Store, TokenKey};
-use rollcall_types::{AccountId, Clock, IdSource};
+use rollcall_types::{AccountId, Actor, Clock, IdSource};
 use tokio::time::Instant;
 use tonic::service::Routes;
 use tonic::{Extensions, Request};
@@ -76,10 +76,9 @@ impl Context {
     ) -> Origin {
         let actor = extensions
             .get::<Caller>()
-            .map(Caller::actor)
-            .unwrap_or_default();
+            .map_or_else(Actor::system, Caller::actor);
         Origin {
-            actor: (actor.kind, actor.id),
+            actor,
             request,
             time: self.clock.now(),
         }

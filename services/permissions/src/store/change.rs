@@ -2,7 +2,7 @@
 
 use rollcall_store::Error;
 use rollcall_store::feed::{self, Change, NewChange, Op};
-use rollcall_types::{AccountId, RequestId, Timestamp};
+use rollcall_types::{AccountId, Actor, RequestId, Timestamp};
 use sea_orm::ConnectionTrait;
 
 /// The kinds of resource in the feed.
@@ -42,8 +42,8 @@ pub(crate) const PRODUCT: &str = "-";
 /// Who makes a change, when, and by which request.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
-    /// Who: kind and id.
-    pub(crate) actor: (i32, String),
+    /// Who.
+    pub(crate) actor: Actor,
     /// By which request; absent for background work.
     pub(crate) request: Option<RequestId>,
     /// When.
@@ -65,7 +65,7 @@ impl Origin {
             op: Op::Upserted,
             version: 0,
             time: self.time,
-            actor: (self.actor.0, &self.actor.1),
+            actor: &self.actor,
             request: self.request,
             changed_paths: "",
             before: "",

@@ -1,175 +1,92 @@
 //! `FeedService`.
 
-use std::sync::Arc;
-
-use futures::{Stream, StreamExt};
-use rollcall_rpc::convert::time::to_proto;
-use rollcall_rpc::pb::common::v1 as common;
+use rollcall_feed::{Answers, Asked, Common, Package, Sent};
+use rollcall_rpc::Failure;
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::feed_service_server::FeedService;
-use rollcall_rpc::{Caller, Failure, Reason};
-use rollcall_store::feed::{self, Change, Mark, Op, ResetCause, Watch, WatchError};
+use rollcall_store::feed::{Change, Op};
 use rollcall_store::position::Source;
 use rollcall_types::{ConnectionId, UserId};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{Api, account_id, caller, encode, progress_interval, token};
+use super::{Api, caller, encode};
 use crate::account::{Entry, Stored};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::store::{connection::ConnectionRecord, kind, record, snapshot::State};
-use crate::{Shared, user};
-
-type Answers = std::pin::Pin<Box<dyn Stream<Item = Result<pb::WatchResponse, Status>> + Send>>;
+use crate::{Config, user};
 
 #[tonic::async_trait]
 impl FeedService for Api {
-    type WatchStream = Answers;
+    type WatchStream = Answers<pb::WatchResponse>;
 
-    async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Answers>, Status> {
+    async fn watch(
+        &self,
+        request: Request<pb::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let account = match request.account_id.as_str() {
-            "" => None,
-            id => Some(account_id(&caller, id)?),
-        };
-        check_consumer(&request.consumer)?;
-        let watch = Watch {
-            source: Source::Provisioning,
-            account,
-            kinds: kinds(&request.kinds)?,
+        let asked = Asked {
+            account_id: request.account_id,
+            kinds: request.kinds,
             cursor: request.cursor,
-            progress: progress_interval(caller.kind),
+            consumer: request.consumer,
         };
-        let shared = self.0.clone();
-        let clock = shared.deps.clock.clone();
-        let marks = feed::watch(shared.store.clone(), clock, Arc::new(State), watch);
-        let stop = shared.deps.stop.clone();
-        let answers = ReceiverStream::new(marks)
-            .map(move |mark| match mark {
-                Ok(mark) => encode_mark(&shared, &caller, mark).map_err(Status::from),
-                Err(error) => Err(ended(error)),
-            })
-            .take_until(stop.cancelled_owned());
-        Ok(Response::new(Box::pin(answers)))
+        let feed = Feed(self.0.config.clone());
+        let answers = self.0.feed.watch(feed, State, &caller, asked)?;
+        Ok(Response::new(answers))
     }
 }
 
-fn check_consumer(name: &str) -> Result<(), Error> {
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if (1..=64).contains(&name.len()) && name.bytes().all(fits) {
-        Ok(())
-    } else {
-        Err(Error::field(
-            "consumer",
-            "a stable name of 1 to 64 of a-z 0-9 -",
-        ))
-    }
-}
+/// Accounts, connections and users as messages.
+struct Feed(Config);
 
-/// The kinds, each once, in the order in which a snapshot gives them.
-fn kinds(asked: &[i32]) -> Result<Vec<u8>, Error> {
-    let known = [kind::ACCOUNT, kind::CONNECTION, kind::USER];
-    if asked.is_empty()
-        || asked
-            .iter()
-            .any(|kind| !known.iter().any(|k| i32::from(*k) == *kind))
-    {
-        return Err(Error::field(
-            "kinds",
-            "name at least one of ACCOUNT, CONNECTION, USER",
-        ));
-    }
-    Ok(known
-        .into_iter()
-        .filter(|kind| asked.contains(&i32::from(*kind)))
-        .collect())
-}
+impl Package for Feed {
+    type Change = pb::Change;
+    type Response = pb::WatchResponse;
+    const SOURCE: Source = Source::Provisioning;
+    const KINDS: &'static [(u8, &'static str)] = &[
+        (kind::ACCOUNT, "ACCOUNT"),
+        (kind::CONNECTION, "CONNECTION"),
+        (kind::USER, "USER"),
+    ];
 
-/// Why a stream ended, for its follower.
-pub(super) fn ended(error: WatchError) -> Status {
-    let message = error.to_string();
-    match error {
-        WatchError::InvalidCursor => Failure::new(Reason::InvalidCursor, message).into(),
-        WatchError::Aged => Failure::new(Reason::StreamAged, message)
-            .retry_after(std::time::Duration::from_millis(100))
-            .into(),
-        WatchError::Storage(error) => Error::from(error).into(),
+    fn change(&self, change: Change, common: Common) -> Result<pb::Change, Failure> {
+        let resource = match change.op {
+            Op::Deleted => deleted(&change),
+            Op::Upserted => upserted(&self.0, &change)?,
+        };
+        Ok(pb::Change {
+            change_token: common.change_token,
+            commit_time: common.commit_time,
+            account_id: common.account_id,
+            kind: change.kind.into(),
+            op: common.op,
+            resource: Some(resource),
+            changed_paths: common.changed_paths,
+            previous_access: previous_access(&change).into(),
+            actor: common.actor,
+            request_id: common.request_id,
+        })
     }
-}
 
-fn encode_mark(shared: &Shared, caller: &Caller, mark: Mark) -> Result<pb::WatchResponse, Error> {
-    use pb::watch_response::Mark as Out;
-    let mark = match mark {
-        Mark::Reset(cause) => Out::Reset(common::Reset {
-            cause: match cause {
-                ResetCause::First => common::ResetCause::First,
-                ResetCause::Restored => common::ResetCause::Restored,
-                ResetCause::FilterChanged => common::ResetCause::FilterChanged,
-            }
-            .into(),
-        }),
-        Mark::Changes {
-            changes,
-            cursor,
-            snapshot,
-        } => {
-            let changes: Result<Vec<pb::Change>, Error> = changes
-                .into_iter()
-                .filter(|change| caller.sees(&change.account))
-                .map(|change| encode_change(shared, change))
-                .collect();
-            Out::Changes(pb::Changes {
-                changes: changes?,
+    fn response(mark: Sent<pb::Change>) -> pb::WatchResponse {
+        use pb::watch_response::Mark;
+        let mark = match mark {
+            Sent::Reset(reset) => Mark::Reset(reset),
+            Sent::Changes(changes, cursor, snapshot) => Mark::Changes(pb::Changes {
+                changes,
                 cursor,
                 snapshot,
-            })
-        }
-        Mark::SnapshotEnd { cursor } => Out::SnapshotEnd(common::SnapshotEnd { cursor }),
-        Mark::Progress { cursor, through } => Out::Progress(common::Progress {
-            cursor,
-            through_time: Some(to_proto(through)),
-        }),
-    };
-    Ok(pb::WatchResponse { mark: Some(mark) })
+            }),
+            Sent::SnapshotEnd(end) => Mark::SnapshotEnd(end),
+            Sent::Progress(progress) => Mark::Progress(progress),
+        };
+        pb::WatchResponse { mark: Some(mark) }
+    }
 }
 
-fn encode_change(shared: &Shared, change: Change) -> Result<pb::Change, Error> {
-    let resource = match change.op {
-        Op::Deleted => deleted(&change),
-        Op::Upserted => upserted(shared, &change)?,
-    };
-    let previous = previous_access(&change);
-    Ok(pb::Change {
-        change_token: change
-            .position
-            .map(|at| token(shared, at))
-            .unwrap_or_default(),
-        commit_time: Some(to_proto(change.time)),
-        account_id: change.account.to_string(),
-        kind: change.kind.into(),
-        op: match change.op {
-            Op::Upserted => common::ChangeOp::Upserted,
-            Op::Deleted => common::ChangeOp::Deleted,
-        }
-        .into(),
-        resource: Some(resource),
-        changed_paths: change
-            .changed_paths
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect(),
-        previous_access: previous.into(),
-        actor: (change.actor.0 != 0).then_some(common::Actor {
-            kind: change.actor.0,
-            id: change.actor.1,
-        }),
-        request_id: change.request.map(|id| id.to_string()).unwrap_or_default(),
-    })
-}
-
-fn upserted(shared: &Shared, change: &Change) -> Result<pb::change::Resource, Error> {
+fn upserted(config: &Config, change: &Change) -> Result<pb::change::Resource, Error> {
     let corrupt = |_| Error::Storage(rollcall_store::Error::Corrupt("id"));
     Ok(match change.kind {
         kind::ACCOUNT => {
@@ -178,7 +95,7 @@ fn upserted(shared: &Shared, change: &Change) -> Result<pb::change::Resource, Er
                 id: change.account.clone(),
                 stored,
             };
-            pb::change::Resource::Account(encode::account(&entry, &shared.config))
+            pb::change::Resource::Account(encode::account(&entry, config))
         }
         kind::CONNECTION => {
             let stored: ConnectionRecord = record::from_text(&change.after, "connection")?;

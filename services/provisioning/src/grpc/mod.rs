@@ -11,9 +11,9 @@ mod users;
 use std::sync::Arc;
 
 use rollcall_rpc::pb::{provisioning::v1 as pb, scim::v1 as scim_pb};
-use rollcall_rpc::{Caller, CallerKind, metadata};
+use rollcall_rpc::{Caller, metadata};
 use rollcall_store::page::{Page, PageError};
-use rollcall_store::position::{ChangeToken, Source};
+use rollcall_store::position::Source;
 use rollcall_types::{AccountId, Timestamp};
 use tonic::Request;
 use tonic::service::Routes;
@@ -75,11 +75,7 @@ impl Api {
 
 /// The text that names a change of this service's feed.
 fn token(shared: &Shared, position: i64) -> String {
-    shared.deps.token_key.seal(ChangeToken {
-        source: Source::Provisioning,
-        epoch: shared.store.epoch(),
-        position,
-    })
+    shared.feed.token(Source::Provisioning, position)
 }
 
 /// Who calls. The layer in front has put it there; without it nobody is let in.
@@ -110,9 +106,4 @@ fn page(size: i32, token: &str, list: &str) -> Result<Page, rollcall_rpc::Failur
             rollcall_rpc::Failure::new(rollcall_rpc::Reason::InvalidPageToken, error.to_string())
         }
     })
-}
-
-/// How often a stream says how far it is: once a second to siblings, whose lag it is.
-fn progress_interval(kind: CallerKind) -> std::time::Duration {
-    std::time::Duration::from_secs(if kind == CallerKind::Service { 1 } else { 15 })
 }

@@ -136,7 +136,7 @@ pub async fn save(
         op: Op::Upserted,
         version: after.version,
         time: origin.time,
-        actor: (origin.actor.kind, &origin.actor.id),
+        actor: &origin.actor,
         request: origin.request,
         changed_paths: &changed_paths(before.map(|stored| &stored.account), &after.account)
             .join(" "),

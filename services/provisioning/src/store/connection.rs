@@ -102,7 +102,7 @@ pub async fn insert(
         op: Op::Upserted,
         version: connection.version,
         time: origin.time,
-        actor: (origin.actor.kind, &origin.actor.id),
+        actor: &origin.actor,
         request: origin.request,
         changed_paths: "",
         before: "",

@@ -19,9 +19,8 @@ pub mod snapshot;
 pub mod token;
 pub mod user;
 
-use rollcall_rpc::pb::common::v1::{Actor, ActorKind};
 use rollcall_store::Error;
-use rollcall_types::{AccountId, ConnectionId, RequestId, Timestamp};
+use rollcall_types::{AccountId, Actor, ActorKind, ConnectionId, RequestId, Timestamp};
 use sea_orm::{ConnectionTrait, Statement, Value};
 
 pub use migrations::Migrator;
@@ -52,7 +51,7 @@ impl Origin {
     #[must_use]
     pub fn connection(id: ConnectionId, request: Option<RequestId>, time: Timestamp) -> Self {
         let actor = Actor {
-            kind: ActorKind::Connection.into(),
+            kind: ActorKind::Connection,
             id: id.to_string(),
         };
         Self {
@@ -65,12 +64,8 @@ impl Origin {
     /// A change that Rollcall makes by itself.
     #[must_use]
     pub fn system(time: Timestamp) -> Self {
-        let actor = Actor {
-            kind: ActorKind::System.into(),
-            id: String::new(),
-        };
         Self {
-            actor,
+            actor: Actor::system(),
             request: None,
             time,
         }

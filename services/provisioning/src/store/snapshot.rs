@@ -49,7 +49,7 @@ fn row(
         op: Op::Upserted,
         version,
         time,
-        actor: (0, String::new()),
+        actor: None,
         request: None,
         changed_paths: String::new(),
         before: String::new(),

@@ -1,9 +1,8 @@
 //! Claims: the table `domains`.
 
-use rollcall_rpc::pb::common::v1::{Actor, ActorKind};
 use rollcall_store::feed::{self, NewChange, Op};
 use rollcall_store::{Error as StoreError, Tx};
-use rollcall_types::{AccountId, DomainId, DomainName, RequestId, Timestamp};
+use rollcall_types::{AccountId, Actor, DomainId, DomainName, RequestId, Timestamp};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::prelude::{DateTimeUtc, Expr};
 use sea_orm::sea_query::ExprTrait;
@@ -69,10 +68,7 @@ impl Author {
     /// The schedule.
     pub(crate) fn system() -> Self {
         Self {
-            actor: Actor {
-                kind: ActorKind::System.into(),
-                id: String::new(),
-            },
+            actor: Actor::system(),
             request: None,
         }
     }
@@ -298,7 +294,7 @@ async fn append(
         op: Op::Upserted,
         version: after.version,
         time: after.updated,
-        actor: (author.actor.kind, &author.actor.id),
+        actor: &author.actor,
         request: author.request,
         changed_paths: &paths.join(" "),
         before: before.as_deref().unwrap_or_default(),

@@ -1,7 +1,6 @@
 //! The state of all claims, for those who begin to follow the feed.
 
 use futures::future::BoxFuture;
-use rollcall_rpc::pb::common::v1::ActorKind;
 use rollcall_store::Error;
 use rollcall_store::feed::{Change, Op, Rows};
 use rollcall_types::{AccountId, DomainId};
@@ -44,7 +43,7 @@ fn row(claim: &Claim) -> Result<(String, Change), Error> {
         op: Op::Upserted,
         version: claim.version,
         time: claim.updated,
-        actor: (ActorKind::System.into(), String::new()),
+        actor: None,
         request: None,
         changed_paths: String::new(),
         before: String::new(),

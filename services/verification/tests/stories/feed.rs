@@ -1,9 +1,7 @@
 //! What others learn of domains.
 
-use std::time::Duration;
-
 use rollcall_rpc::Reason;
-use rollcall_rpc::pb::common::v1::ActorKind;
+use rollcall_rpc::pb::common::v1::{ActorKind, ResetCause};
 use rollcall_rpc::pb::verification::v1 as pb;
 use rollcall_rpc::pb::verification::v1::feed_service_client::FeedServiceClient;
 use rollcall_rpc::pb::verification::v1::watch_response::Mark;
@@ -116,13 +114,30 @@ async fn a_stream_wakes_when_a_domain_changes() {
     let mut stream = open(&world, "").await;
     read(&mut stream).await;
 
-    let add = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        world.add("acme", "acme.example").await
-    };
-    let (added, ()) = tokio::join!(add, async { while read(&mut stream).await.0.is_empty() {} });
+    let mut next = Box::pin(read(&mut stream));
+    assert!(futures::poll!(&mut next).is_pending());
 
-    assert_eq!(added.name, "acme.example");
+    let added = world.add("acme", "acme.example").await;
+
+    let (changes, _) = next.await;
+    assert_eq!(domain(&changes[0]), &added);
+}
+
+#[tokio::test] // rule: U-12 (part)
+async fn a_stream_of_a_service_that_stops_ends_with_a_status_to_resume_on() {
+    let world = World::start().await;
+    world.add("acme", "acme.example").await;
+    let mut stream = open(&world, "").await;
+    read(&mut stream).await;
+
+    world.stop();
+    let end = stream.message().await.unwrap_err();
+
+    assert_eq!(end.code(), tonic::Code::Unavailable);
+    let end = refused::<()>(Err(end));
+    assert!(is(&end, Reason::StreamAged), "{end:?}");
+    assert!(end.retry_after.is_some());
+    assert!(stream.message().await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -136,6 +151,18 @@ async fn a_follower_sees_its_accounts_only_and_says_what_it_wants() {
     let (state, _) = read(&mut stream).await;
     assert_eq!(state.len(), 1);
     assert_eq!(state[0].account_id, "globex");
+
+    world.add("acme", "acme2.example").await;
+    world.add("globex", "globex2.example").await;
+    let (changes, cursor) = read(&mut stream).await;
+    let names: Vec<_> = changes.iter().map(|change| &domain(change).name).collect();
+    assert_eq!(names, ["globex2.example"]);
+
+    // Who sees more does not go on from where who sees less was.
+    let mut all = open(&world, &cursor).await;
+    let first = all.message().await.unwrap().unwrap().mark.unwrap();
+    assert!(matches!(first, Mark::Reset(reset) if reset.cause() == ResetCause::FilterChanged));
+    assert_eq!(read(&mut all).await.0.len(), 4);
 
     let refusal = |outcome: Result<_, tonic::Status>| refused(outcome.map(|_| ()));
     let foreign = refusal(stranger.watch(watch("acme", "")).await);

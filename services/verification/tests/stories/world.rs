@@ -247,6 +247,11 @@ impl World {
         panic!("{} is {:?}", domain.name, self.get(domain).await);
     }
 
+    /// Begins the end of the service.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Waits until no check is due.
     pub(crate) async fn settle(&self) {
         for _ in 0..3000 {
