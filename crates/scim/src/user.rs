@@ -304,20 +304,22 @@ impl User {
         Self::from_tree(document)
     }
 
-    /// The primary email, else the first one (U-09).
+    /// Where the primary email stands, else the first one (U-09); `None` without emails.
     #[must_use]
-    pub fn primary_email(&self) -> Option<&str> {
+    pub fn primary_email(&self) -> Option<usize> {
         let mut emails = self.emails.iter();
-        let primary = emails.find(|email| email.primary == Some(true));
-        let email = primary.or_else(|| self.emails.first())?;
-        Some(&email.value)
+        let primary = emails.position(|email| email.primary == Some(true));
+        primary.or((!self.emails.is_empty()).then_some(0))
     }
 
     /// The address whose domain decides whether the user is held: the primary email, else the
     /// first one, else a userName that is an address (U-09).
     #[must_use]
     pub fn email_domain_source(&self) -> Option<EmailAddress> {
-        let text = self.primary_email().unwrap_or(&self.user_name);
+        let text = self
+            .primary_email()
+            .and_then(|at| self.emails.get(at))
+            .map_or(self.user_name.as_str(), |email| email.value.as_str());
         EmailAddress::parse(text).ok()
     }
 

@@ -19,6 +19,7 @@ pub mod credential;
 pub mod domain;
 pub mod email;
 pub mod entropy;
+pub mod etag;
 pub mod fold;
 pub mod id;
 pub mod request;

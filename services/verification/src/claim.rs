@@ -117,7 +117,7 @@ impl Claim {
 
     /// The version as an entity tag.
     pub(crate) fn etag(&self) -> String {
-        format!("W/\"{}\"", self.version)
+        rollcall_types::etag::of(self.version)
     }
 
     /// Whether checks go on.

@@ -2,6 +2,7 @@
 
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
+use rollcall_types::etag::matches;
 
 use super::error::Problem;
 
@@ -76,12 +77,6 @@ fn first(list: &str) -> (String, &str) {
         Some((tag, after)) => (tag.trim_ascii().to_owned(), after),
         None => (list.to_owned(), ""),
     }
-}
-
-/// Whether a tag of a list, or `*`, is that of the resource, compared weakly.
-pub(super) fn matches(tag: &str, own: &str) -> bool {
-    let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
-    tag == "*" || opaque(tag) == opaque(own)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use super::{Context, open};
 use crate::catalogue::{self, Group, Permission};
 use crate::error::Error;
-use crate::{etag, store};
+use crate::store;
 
 /// The service.
 pub(super) struct Catalogue(pub(super) Arc<Context>);
@@ -64,7 +64,7 @@ impl Catalogue {
         pb::Catalogue {
             groups: catalogue.groups.into_iter().map(group).collect(),
             minimal_keys: self.0.config.minimal_keys.clone(),
-            etag: etag::text(catalogue.version),
+            etag: rollcall_types::etag::of(catalogue.version),
             version: catalogue.version,
         }
     }

@@ -11,7 +11,6 @@ use tonic::{Request, Response, Status};
 
 use super::{Context, account, open};
 use crate::error::Error;
-use crate::etag;
 use crate::permission_set::{Content, Path, PermissionSet, Update};
 use crate::store::permission_set as sets;
 
@@ -221,7 +220,7 @@ fn to_proto(set: PermissionSet) -> pb::PermissionSet {
         name: set.content.name,
         description: set.content.description,
         permission_keys: set.content.permission_keys,
-        etag: etag::text(set.version),
+        etag: rollcall_types::etag::of(set.version),
         version: set.version,
         create_time: Some(time::to_proto(set.create_time)),
         update_time: Some(time::to_proto(set.update_time)),

@@ -4,7 +4,7 @@ use rollcall_rpc::convert::time::to_proto;
 use rollcall_rpc::convert::user as convert;
 use rollcall_rpc::pb::{provisioning::v1 as pb, scim::v1 as scim_pb};
 use rollcall_scim as scim;
-use rollcall_types::{AccountId, Timestamp, credential};
+use rollcall_types::{AccountId, Timestamp, credential, etag};
 
 use crate::account::{self, Prerequisite, PricingModel};
 use crate::connection::{Connection, Token};
@@ -36,7 +36,7 @@ pub(super) fn account(entry: &account::Entry, config: &Config) -> pb::Account {
             .collect(),
         eligible: missing.is_empty(),
         missing: names(&missing),
-        etag: user::etag(stored.version),
+        etag: etag::of(stored.version),
         version: stored.version,
         create_time: Some(to_proto(stored.created)),
         update_time: Some(to_proto(stored.updated)),
@@ -58,7 +58,7 @@ pub(super) fn connection(account: &AccountId, connection: &Connection) -> pb::Co
         install_time: Some(to_proto(connection.installed)),
         managed_users: None,
         held_users: None,
-        etag: user::etag(connection.version),
+        etag: etag::of(connection.version),
         version: connection.version,
     }
 }
@@ -153,7 +153,7 @@ pub(super) fn scim_user(account: &AccountId, row: Row) -> Result<scim_pb::ScimUs
         roles: roles.as_deref().map(convert::roles_to_proto),
         document,
         version,
-        etag: user::etag(version),
+        etag: etag::of(version),
         create_time: Some(to_proto(created)),
         update_time: Some(to_proto(updated)),
         access: Some(self::access(&access)),

@@ -6,15 +6,15 @@ use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::feed_service_server::FeedService;
 use rollcall_store::feed::{Change, Op};
 use rollcall_store::position::Source;
-use rollcall_types::{ConnectionId, UserId};
+use rollcall_types::{ConnectionId, UserId, etag};
 use tonic::{Request, Response, Status};
 
 use super::{Api, caller, encode};
+use crate::Config;
 use crate::account::{Entry, Stored};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::store::{connection::ConnectionRecord, kind, record, snapshot::State};
-use crate::{Config, user};
 
 #[tonic::async_trait]
 impl FeedService for Api {
@@ -133,7 +133,7 @@ fn deleted(change: &Change) -> pb::change::Resource {
             account_id,
             user_id: change.resource.clone(),
             version: change.version,
-            etag: user::etag(change.version),
+            etag: etag::of(change.version),
             ..pb::User::default()
         }),
     }

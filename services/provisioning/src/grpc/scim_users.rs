@@ -6,10 +6,11 @@ use rollcall_rpc::convert::user as convert;
 use rollcall_rpc::metadata;
 use rollcall_rpc::pb::scim::v1 as pb;
 use rollcall_rpc::pb::scim::v1::scim_user_service_server::ScimUserService;
+use rollcall_scim::list::MAX_COUNT;
 use rollcall_scim::patch::{self, Operation};
 use rollcall_scim::{self as scim, Filter, User as Attributes};
 use rollcall_store::Tx;
-use rollcall_types::{Clock, Credential, DomainName, RequestId, UserId};
+use rollcall_types::{Clock, Credential, DomainName, RequestId, UserId, etag};
 use sea_orm::ConnectionTrait;
 use tonic::{Request, Response, Status};
 
@@ -21,8 +22,6 @@ use crate::store::user::{Slice, Unique};
 use crate::store::{self, Origin};
 use crate::user::{self, Moment, User};
 
-/// The most users of one page (RFC 9865 `maxPageSize`).
-const MAX_PAGE: i32 = 200;
 /// How often a change is decided beside the writer before it is decided in it.
 const TRIES: usize = 3;
 
@@ -296,13 +295,13 @@ impl ScimUserService for Api {
         let total = store::user::count(reader, account, &condition)
             .await
             .map_err(Error::from)?;
-        let count = request.count.clamp(0, MAX_PAGE);
+        let limit = u64::try_from(request.count).unwrap_or(0);
+        let limit = limit.min(u64::from(MAX_COUNT));
         let skip = u64::try_from(request.start_index.max(1) - 1).unwrap_or(0);
         let past = i64::try_from(skip).is_ok_and(|skip| skip >= total);
-        let rows = if count == 0 || past {
+        let rows = if limit == 0 || past {
             Vec::new()
         } else {
-            let limit = u64::try_from(count).unwrap_or(0);
             let rows = store::user::list(reader, account, &condition, Slice::Skip(skip), limit);
             rows.await.map_err(Error::from)?
         };
@@ -406,20 +405,14 @@ fn user_id(text: &str) -> Result<UserId, Error> {
     text.parse().map_err(|_| Error::not_found("user", text))
 }
 
-/// If-Match (RFC 7232, section 3.1): any of the tags, or `*`.
+/// If-Match (RFC 9110, section 13.1.1): any of the tags, or `*`.
 fn precondition(if_match: &[String], user: &User) -> Result<(), Error> {
-    let etag = user.etag();
-    let fits = |tag: &String| tag == "*" || opaque(tag) == opaque(&etag);
-    if if_match.is_empty() || if_match.iter().any(fits) {
+    let own = user.etag();
+    if if_match.is_empty() || if_match.iter().any(|tag| etag::matches(tag, &own)) {
         Ok(())
     } else {
-        Err(Error::VersionMismatch(etag))
+        Err(Error::VersionMismatch(own))
     }
-}
-
-/// SCIM's versions are weak, and clients send them back with or without the mark.
-fn opaque(tag: &str) -> &str {
-    tag.strip_prefix("W/").unwrap_or(tag)
 }
 
 fn attributes(

@@ -36,22 +36,16 @@ use row::{ActiveModel, Column, Entity};
 
 /// The primary address, or the first.
 pub(super) fn primary(attributes: &scim::User) -> Option<&scim::MultiValue> {
-    attributes.emails.get(primary_index(attributes))
-}
-
-fn primary_index(attributes: &scim::User) -> usize {
-    let mut emails = attributes.emails.iter();
-    emails
-        .position(|email| email.primary == Some(true))
-        .unwrap_or(0)
+    let at = attributes.primary_email()?;
+    attributes.emails.get(at)
 }
 
 /// Stores the further addresses of a user that has none stored: one statement, since a user has
 /// 200 at most.
 pub(super) async fn insert(tx: &Tx, user: &User) -> Result<(), Error> {
-    let first = primary_index(&user.attributes);
+    let first = user.attributes.primary_email();
     let emails = user.attributes.emails.iter().enumerate();
-    let further = emails.filter(|(position, _)| *position != first);
+    let further = emails.filter(|(position, _)| Some(*position) != first);
     Entity::insert_many(further.map(|(position, email)| write(user, position, email)))
         .exec_without_returning(tx)
         .await?;

@@ -5,7 +5,7 @@ mod diff;
 mod write;
 
 use rollcall_scim as scim;
-use rollcall_types::{AccountId, ConnectionId, DomainName, Timestamp, UserId};
+use rollcall_types::{AccountId, ConnectionId, DomainName, Timestamp, UserId, etag};
 
 pub use access::{Access, AccessState, Cause};
 pub use diff::changed_paths;
@@ -59,7 +59,7 @@ impl User {
     /// `meta.version`: weak, and derived from the version alone, since an id is never used again.
     #[must_use]
     pub fn etag(&self) -> String {
-        etag(self.version)
+        etag::of(self.version)
     }
 }
 
@@ -67,12 +67,6 @@ impl User {
 #[must_use]
 pub fn plain_access(active: bool, admitted: bool, since: Timestamp) -> Access {
     access::access(active, admitted, None, since)
-}
-
-/// The etag of a version.
-#[must_use]
-pub fn etag(version: i64) -> String {
-    format!("W/\"{version}\"")
 }
 
 /// The domain that decides whether a user is held (U-09).
