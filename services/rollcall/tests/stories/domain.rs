@@ -8,7 +8,7 @@ use rollcall_rpc::pb::provisioning::v1::feed_service_client::FeedServiceClient;
 use rollcall_rpc::pb::verification::v1 as domain;
 use rollcall_rpc::pb::verification::v1::domain_service_client::DomainServiceClient;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::world::{World, rounds, user};
 
@@ -17,8 +17,9 @@ const ACCESS: &str = "urn:rollcall:scim:schemas:extension:access:1.0:User";
 const LONG: Duration = Duration::from_secs(30);
 
 impl World {
-    /// The users that the feed says became ACTIVE, in the order of the feed.
-    async fn released(&self, count: usize) -> Vec<String> {
+    /// The users that the feed says became ACTIVE, in the order of the feed, once `followed` was
+    /// told that the state before is known.
+    async fn released(&self, count: usize, followed: oneshot::Sender<()>) -> Vec<String> {
         use pb::watch_response::Mark;
         let request = pb::WatchRequest {
             account_id: "acme".to_owned(),
@@ -28,11 +29,16 @@ impl World {
         };
         let mut client = FeedServiceClient::new(self.backend.clone());
         let mut stream = client.watch(request).await.unwrap().into_inner();
+        let mut followed = Some(followed);
         let mut released = Vec::new();
         while released.len() < count {
-            let message = stream.message().await.unwrap().unwrap();
-            let Some(Mark::Changes(page)) = message.mark else {
-                continue;
+            let page = match stream.message().await.unwrap().unwrap().mark {
+                Some(Mark::Changes(page)) => page,
+                Some(Mark::SnapshotEnd(_)) => {
+                    followed.take().unwrap().send(()).unwrap();
+                    continue;
+                }
+                _ => continue,
             };
             for change in page.changes.into_iter().filter(|_| !page.snapshot) {
                 if change.previous_access() == pb::AccessState::HeldDomainUnverified
@@ -114,9 +120,10 @@ async fn a_published_record_releases_held_users_in_order_and_their_roles_take_ef
     assert!(!world.check(&made[0]).await.allowed);
     let value = world.add_domain("acme.example").await;
 
-    let released = world.released(10);
+    let (followed, follows) = oneshot::channel();
+    let released = world.released(10, followed);
     let publish = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        follows.await.unwrap();
         world.dns.publish("acme.example", &value);
         world.all_released().await
     };
