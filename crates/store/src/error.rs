@@ -1,6 +1,6 @@
 //! What can go wrong in storage.
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
 
 /// A failure of the database, or of what it returned.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +10,7 @@ pub enum Error {
     TryAgain(String),
     /// A statement failed.
     #[error(transparent)]
-    Database(#[from] DbErr),
+    Database(DbErr),
     /// A stored value is not of its type: the file was changed by something else.
     #[error("a stored {0} can't be read")]
     Corrupt(&'static str),
@@ -24,9 +24,53 @@ pub enum Error {
     },
 }
 
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        if passes(&error) {
+            Self::TryAgain(error.to_string())
+        } else {
+            Self::Database(error)
+        }
+    }
+}
+
+/// Whether the same statement may succeed later: the connection was lost or could not be had, or
+/// PostgreSQL gave the statement up for another, for a limit of time, or because it stops.
+fn passes(error: &DbErr) -> bool {
+    let cause = match error {
+        DbErr::ConnectionAcquire(_) => return true,
+        DbErr::Conn(cause) | DbErr::Exec(cause) | DbErr::Query(cause) => cause,
+        _ => return false,
+    };
+    let RuntimeErr::SqlxError(cause) = cause else {
+        return false;
+    };
+    match cause.as_ref() {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(cause) => {
+            let state = cause.code().filter(|_| {
+                let postgres = cause.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
+                postgres.is_some()
+            });
+            state.is_some_and(|state| {
+                // Lost connection, lack of resources, the operator stops or cancels, a limit of
+                // idle time; serialization, deadlock, a lock that was not to be had.
+                ["08", "53", "57", "25P03", "40001", "40P01", "55P03"]
+                    .iter()
+                    .any(|class| state.starts_with(class))
+            })
+        }
+        _ => false,
+    }
+}
+
 impl Error {
-    /// The columns of the unique index that a write ran into, as SQLite names them, such as
-    /// `users.account_id, users.user_name_folded`; `None` for any other failure.
+    /// What names the unique index that a write ran into: its columns on SQLite, such as
+    /// `users.account_id, users.user_name_folded`, its own name on PostgreSQL, such as
+    /// `users_user_name`; `None` for any other failure.
     #[must_use]
     pub fn unique_violation(&self) -> Option<String> {
         let Self::Database(error) = self else {

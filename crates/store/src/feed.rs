@@ -17,6 +17,7 @@ use sea_orm_migration::schema::{
 
 use crate::Tx;
 use crate::error::Error;
+use crate::schema;
 
 mod stream;
 
@@ -157,6 +158,7 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(text("after"))
         .take();
     manager.create_table(table).await?;
+    schema::compare_bytes(manager, &[("changes", "account_id")]).await?;
     let index = Index::create()
         .name("changes_account")
         .table("changes")
@@ -325,7 +327,9 @@ mod tests {
     async fn every_read_walks_an_index_and_sorts_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("changes.db");
-        let store = Store::open::<Migrator>(&path, &OsEntropy).await.unwrap();
+        let store = Store::open::<Migrator>(&path.into(), &OsEntropy)
+            .await
+            .unwrap();
         let acme = AccountId::parse("acme").unwrap();
 
         for (query, index) in [

@@ -1,20 +1,27 @@
-//! Storage: one SQLite file per service, with one batching writer, four readers, migrations and
-//! the change feed.
+//! Storage: a SQLite file or a schema of PostgreSQL per service, with readers, writes that follow
+//! one another, migrations and the change feed.
 //!
 //! Each service writes its own entities and statements; what is here is the machinery that all of
 //! them share, and nothing of what they store.
 
 pub mod cursor;
+pub mod database;
 pub mod error;
 pub mod feed;
 pub mod follow;
 pub mod page;
 pub mod position;
-pub mod sqlite;
+mod postgres;
+pub mod schema;
+mod sqlite;
+mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod writer;
 
+pub use database::{Database, Postgres};
 pub use error::Error;
 pub use position::{ChangeToken, Epoch, TokenKey};
-pub use sqlite::Store;
+pub use store::{Store, Wake};
 /// What a write closure works on.
 pub type Tx = sea_orm::DatabaseTransaction;

@@ -1,12 +1,10 @@
 //! Opening a service's SQLite file: WAL, synchronous FULL, one writer, four readers.
 
-use std::fmt;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use rollcall_types::Entropy;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
@@ -14,104 +12,12 @@ use sea_orm::{
     TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
-use tokio::sync::watch;
 
+use crate::Tx;
 use crate::error::Error;
 use crate::position::Epoch;
-use crate::writer::Writer;
-use crate::{Tx, feed};
 
-/// A service's own database. Clones share it.
-#[derive(Clone)]
-pub struct Store {
-    reader: DatabaseConnection,
-    writer: Writer,
-    wake: watch::Receiver<u64>,
-    epoch: Epoch,
-}
-
-impl fmt::Debug for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
-            .field("epoch", &self.epoch)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Store {
-    /// Opens the file, makes it if it is not there, and brings its schema up to date.
-    ///
-    /// Must be called inside a tokio runtime: the writer is a task of it, and ends when the last
-    /// clone is dropped.
-    ///
-    /// # Errors
-    /// [`Error::Io`] for the epoch file, [`Error::Database`] for what SQLite says.
-    pub async fn open<M: MigratorTrait>(path: &Path, entropy: &dyn Entropy) -> Result<Self, Error> {
-        let connection = connect(path, 1, false).await?;
-        migrate::<M>(&connection).await?;
-        let epoch = epoch(path, entropy)?;
-        let reader = connect(path, 4, true).await?;
-        let (writer, wake) = Writer::spawn(connection);
-        Ok(Self {
-            reader,
-            writer,
-            wake,
-            epoch,
-        })
-    }
-
-    /// The readers' pool.
-    #[must_use]
-    pub fn reader(&self) -> &DatabaseConnection {
-        &self.reader
-    }
-
-    /// Runs `work` inside a SAVEPOINT of the writer's transaction and answers after its COMMIT.
-    ///
-    /// An error from `work` undoes what it did and nothing else of the batch.
-    ///
-    /// # Errors
-    /// What `work` returned, or [`Error::TryAgain`] when the batch could not be committed: then
-    /// nothing was written.
-    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-        F: for<'a> FnOnce(&'a Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
-    {
-        self.writer.run(work).await
-    }
-
-    /// Changes after each COMMIT.
-    #[must_use]
-    pub fn wake(&self) -> watch::Receiver<u64> {
-        self.wake.clone()
-    }
-
-    /// The epoch of this database's feed.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    /// The position of the newest change.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub async fn last_position(&self) -> Result<i64, Error> {
-        feed::last_position(&self.reader).await
-    }
-
-    /// Ends the writer after what waits, and closes the readers.
-    pub async fn close(&self) {
-        self.writer.close().await;
-        if let Err(error) = self.reader.clone().close().await {
-            tracing::warn!(%error, "closing the database");
-        }
-    }
-}
-
-async fn connect(
+pub(crate) async fn connect(
     path: &Path,
     connections: u32,
     read_only: bool,
@@ -136,7 +42,9 @@ async fn connect(
 
 /// sea-orm-migration takes no lock and SQLite's migrations run outside a transaction by default:
 /// one IMMEDIATE transaction around all of them is both.
-async fn migrate<M: MigratorTrait>(connection: &DatabaseConnection) -> Result<(), Error> {
+pub(crate) async fn migrate<M: MigratorTrait>(
+    connection: &DatabaseConnection,
+) -> Result<(), Error> {
     let tx = begin(connection).await?;
     M::up(&tx, None).await?;
     tx.commit().await?;
@@ -170,7 +78,7 @@ pub(crate) async fn renew(connection: &DatabaseConnection) {
 }
 
 /// The epoch stands in a file beside the database, so that it is not part of a backup of it.
-fn epoch(database: &Path, entropy: &dyn Entropy) -> Result<Epoch, Error> {
+pub(crate) fn epoch(database: &Path, entropy: &dyn Entropy) -> Result<Epoch, Error> {
     let path = PathBuf::from(format!("{}.epoch", database.display()));
     let io = |source| Error::Io {
         path: path.display().to_string(),

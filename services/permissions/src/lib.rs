@@ -24,13 +24,12 @@ mod state;
 mod store;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use rollcall_rpc::pb::provisioning::v1::ResourceKind;
 use rollcall_rpc::{Backend, feeds};
-use rollcall_store::{Store, TokenKey};
+use rollcall_store::{Database, Store, TokenKey};
 use rollcall_types::{Clock, Entropy, IdSource};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -84,8 +83,8 @@ impl fmt::Debug for Service {
 ///
 /// # Errors
 /// [`Error::Internal`] when the file can't be opened, brought up to date or read.
-pub async fn build(path: &Path, config: Config, deps: Deps) -> Result<Service, Error> {
-    let store = Store::open::<store::Migrator>(path, deps.entropy.as_ref()).await?;
+pub async fn build(database: &Database, config: Config, deps: Deps) -> Result<Service, Error> {
+    let store = Store::open::<store::Migrator>(database, deps.entropy.as_ref()).await?;
     let memory = Arc::new(Memory::load(&store).await?);
     let config = Arc::new(config);
     let inputs = Inputs {

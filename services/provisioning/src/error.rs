@@ -4,6 +4,8 @@ use rollcall_rpc::{Failure, Reason};
 use rollcall_types::UserId;
 use tonic::Status;
 
+use crate::user::{Unique, User};
+
 /// A failure of one call.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -24,16 +26,9 @@ pub enum Error {
         /// The id that was asked for.
         id: String,
     },
-    /// Another user of the account has the userName.
-    #[error(
-        "another user of the account has this userName (case does not count): choose another, or link the existing user in Okta"
-    )]
-    UserNameTaken(Option<UserId>),
-    /// Another user of the connection has the externalId.
-    #[error(
-        "another user of this connection has this externalId: send another, or remove it from that user first"
-    )]
-    ExternalIdTaken(Option<UserId>),
+    /// Another user has what no two may share.
+    #[error("{}", taken(.0.key))]
+    Taken(Box<Taken>),
     /// Several users share the email address.
     #[error("several users have this email address: ask by id or userName")]
     EmailAmbiguous(Vec<UserId>),
@@ -71,6 +66,30 @@ fn not_verified(domain: Option<&str>) -> String {
     }
 }
 
+/// What a user can't have, since another one has it.
+#[derive(Debug)]
+pub struct Taken {
+    /// Which attribute.
+    pub key: Unique,
+    /// The user as it was to be.
+    pub wanted: User,
+    /// Who has it, as far as that was looked for.
+    pub holder: Option<UserId>,
+}
+
+fn taken(key: Unique) -> &'static str {
+    match key {
+        Unique::UserName => {
+            "another user of the account has this userName (case does not count): choose another, \
+             or link the existing user in Okta"
+        }
+        Unique::ExternalId => {
+            "another user of this connection has this externalId: send another, or remove it from \
+             that user first"
+        }
+    }
+}
+
 impl Error {
     /// One violation.
     pub(crate) fn field(field: &str, why: &str) -> Self {
@@ -95,10 +114,6 @@ impl From<sea_orm::DbErr> for Error {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let message = error.to_string();
-        let holder = |failure: Failure, id: Option<UserId>| match id {
-            Some(id) => failure.with("id", id.to_string()),
-            None => failure,
-        };
         match error {
             Error::InvalidField(violations) => violations.into_iter().fold(
                 Self::new(Reason::InvalidField, message),
@@ -107,8 +122,19 @@ impl From<Error> for Failure {
             Error::Scim(error) => Self::new(scim_reason(error.kind), message),
             Error::CredentialInvalid => Self::new(Reason::CredentialInvalid, message),
             Error::NotFound { kind, id } => Self::not_found(kind, &id),
-            Error::UserNameTaken(id) => holder(Self::new(Reason::UserNameTaken, message), id),
-            Error::ExternalIdTaken(id) => holder(Self::new(Reason::ExternalIdTaken, message), id),
+            Error::Taken(taken) => {
+                let failure = Self::new(
+                    match taken.key {
+                        Unique::UserName => Reason::UserNameTaken,
+                        Unique::ExternalId => Reason::ExternalIdTaken,
+                    },
+                    message,
+                );
+                match taken.holder {
+                    Some(id) => failure.with("id", id.to_string()),
+                    None => failure,
+                }
+            }
             Error::EmailAmbiguous(ids) => {
                 let ids: Vec<String> = ids.iter().take(10).map(UserId::to_string).collect();
                 Self::new(Reason::EmailAmbiguous, message).with("user_ids", ids.join(","))

@@ -13,12 +13,11 @@ mod grpc;
 pub mod store;
 pub mod user;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use rollcall_rpc::Backend;
-use rollcall_store::{Store, TokenKey};
+use rollcall_store::{Database, Store, TokenKey};
 use rollcall_types::{Clock, Entropy, IdSource};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -86,12 +85,12 @@ pub(crate) struct Shared {
     pub(crate) heard: Arc<domains::Heard>,
 }
 
-/// Opens the database at `path` and builds the service on it.
+/// Opens the database and builds the service on it.
 ///
 /// # Errors
 /// When the database can't be opened or its schema brought up to date.
-pub async fn build(path: &Path, config: Config, deps: Deps) -> Result<Service, Error> {
-    let store = Store::open::<store::Migrator>(path, deps.entropy.as_ref()).await?;
+pub async fn build(database: &Database, config: Config, deps: Deps) -> Result<Service, Error> {
+    let store = Store::open::<store::Migrator>(database, deps.entropy.as_ref()).await?;
     let tokens = connection::TokenCache::default();
     let feed = rollcall_feed::Server {
         store: store.clone(),

@@ -1,13 +1,13 @@
 //! The only wiring: each service is built, then given to those that call it, in process.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
 use futures::future::BoxFuture;
 use rollcall_rpc::server::ServerLayer;
 use rollcall_rpc::{Backend, Caller, CallerKind, Callers, Gate};
-use rollcall_store::{Store, TokenKey};
+use rollcall_store::{Database, Postgres, Store, TokenKey};
 use rollcall_types::{Clock, Entropy, IdSource, base32};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -17,8 +17,8 @@ use crate::cli::Error;
 /// What the system needs from outside.
 #[derive(Debug)]
 pub struct Setting {
-    /// The folder of the database files.
-    pub folder: PathBuf,
+    /// Where the data is.
+    pub databases: Databases,
     /// The URL under which Okta reaches the gateway, without `/scim/v2`.
     pub public_url: String,
     /// The time.
@@ -37,6 +37,41 @@ pub struct Setting {
     pub permissions: rollcall_permissions::Config,
     /// Ends the background tasks.
     pub stop: CancellationToken,
+}
+
+/// A database for each service: nobody reads another's.
+#[derive(Clone, Debug)]
+pub struct Databases {
+    /// Accounts, connections and users.
+    pub provisioning: Database,
+    /// Permission sets.
+    pub permissions: Database,
+    /// Email domains.
+    pub verification: Database,
+}
+
+impl Databases {
+    /// Files in a folder.
+    #[must_use]
+    pub fn files(folder: &Path) -> Self {
+        let file = |name| Database::File(folder.join(name));
+        Self {
+            provisioning: file("provisioning.db"),
+            permissions: file("permissions.db"),
+            verification: file("verification.db"),
+        }
+    }
+
+    /// Schemas of one PostgreSQL database.
+    #[must_use]
+    pub fn schemas(database: &Postgres) -> Self {
+        let schema = |name| Database::Postgres(database.clone().with_schema(name));
+        Self {
+            provisioning: schema("provisioning"),
+            permissions: schema("permissions"),
+            verification: schema("verification"),
+        }
+    }
 }
 
 /// Doors that tests close, one a service.
@@ -110,7 +145,7 @@ pub async fn assemble(setting: Setting) -> Result<System, Error> {
     let layer = ServerLayer::new(Arc::new(callers), ids.clone(), true);
 
     let verification = rollcall_verification::build(
-        &setting.folder.join("verification.db"),
+        &setting.databases.verification,
         setting.verification,
         rollcall_verification::Deps {
             clock: setting.clock.clone(),
@@ -125,7 +160,7 @@ pub async fn assemble(setting: Setting) -> Result<System, Error> {
     let to_verification = Backend::in_process(verification.routes.clone(), &layer, &sibling);
 
     let provisioning = rollcall_provisioning::build(
-        &setting.folder.join("provisioning.db"),
+        &setting.databases.provisioning,
         rollcall_provisioning::Config::default(),
         rollcall_provisioning::Deps {
             clock: setting.clock.clone(),
@@ -141,7 +176,7 @@ pub async fn assemble(setting: Setting) -> Result<System, Error> {
     let followed = Backend::in_process(provisioning.routes.clone(), &layer, &sibling);
 
     let permissions = rollcall_permissions::build(
-        &setting.folder.join("permissions.db"),
+        &setting.databases.permissions,
         setting.permissions,
         rollcall_permissions::Deps {
             clock: setting.clock.clone(),

@@ -25,11 +25,10 @@ mod state;
 mod store;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rollcall_store::{Store, TokenKey};
+use rollcall_store::{Database, Store, TokenKey};
 use rollcall_types::{Clock, Entropy, IdSource};
 use tokio_util::sync::CancellationToken;
 
@@ -75,16 +74,16 @@ impl fmt::Debug for Service {
     }
 }
 
-/// Opens the database at `path` and puts the service together; nothing runs yet.
+/// Opens the database and puts the service together; nothing runs yet.
 ///
 /// # Errors
 /// [`Error::Slug`] for a setting that can't be used, [`Error::Storage`] when the database can't be
 /// opened. Resolvers that can't be used are no error here: checks answer with it.
-pub async fn build(path: &Path, config: Config, deps: Deps) -> Result<Service, Error> {
+pub async fn build(database: &Database, config: Config, deps: Deps) -> Result<Service, Error> {
     if !config.has_valid_slug() {
         return Err(Error::Slug);
     }
-    let store = Store::open::<store::Migrator>(path, &*deps.entropy).await?;
+    let store = Store::open::<store::Migrator>(database, &*deps.entropy).await?;
     let dns = match deps.dns {
         Some(dns) => dns,
         None => Arc::new(Vantages::new(&config.resolvers)),

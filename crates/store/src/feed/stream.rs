@@ -256,10 +256,10 @@ impl Stream {
                 }
                 said = Some(Instant::now());
             }
-            // Whatever was committed since `mark_unchanged` ends this at once.
-            if let Ok(Err(_)) = tokio::time::timeout(self.watch.progress, wake.changed()).await {
+            // Whatever was committed here since `mark_unchanged` ends this at once.
+            if let Ok(woken) = tokio::time::timeout(self.watch.progress, wake.changed()).await {
                 // Else the loop would never wait again.
-                return Err(Error::TryAgain("the writer has stopped".to_owned()).into());
+                woken?;
             }
         }
     }

@@ -34,7 +34,9 @@ impl World {
     /// Opens what is in a folder.
     pub(crate) async fn open(folder: TempDir) -> Self {
         let path = folder.path().join("things.db");
-        let store = Store::open::<Migrator>(&path, &OsEntropy).await.unwrap();
+        let store = Store::open::<Migrator>(&path.into(), &OsEntropy)
+            .await
+            .unwrap();
         Self {
             store,
             clock: Arc::new(TestClock::new(things::time())),

@@ -76,7 +76,7 @@ async fn a_piece_that_fails_or_panics_is_undone_and_its_batch_committed() {
     within(async {
         let world = World::start().await;
         let store = &world.store;
-        let wake = store.wake();
+        let mut wake = store.wake();
         let held = Held::hold(store).await;
 
         let first = queued(store.write(put(&thing("a"), "new")));
@@ -102,11 +102,7 @@ async fn a_piece_that_fails_or_panics_is_undone_and_its_batch_committed() {
         assert_eq!(last.await.unwrap(), ["a", "d"], "as a neighbour sees it");
         assert_eq!(world.ids().await, ["a", "d"]);
         assert_eq!(world.positions(None, &[1, 2]).await, [1, 2]);
-        assert_eq!(
-            *wake.borrow(),
-            2,
-            "one COMMIT of the holder, one of the batch"
-        );
+        assert_eq!(wake.seen(), 2, "one COMMIT of the holder, one of the batch");
     })
     .await;
 }
@@ -134,7 +130,7 @@ async fn a_commit_that_fails_fails_every_request_of_its_batch_and_none_of_the_ne
     within(async {
         let world = World::start().await;
         let store = &world.store;
-        let wake = store.wake();
+        let mut wake = store.wake();
         let held = Held::hold(store).await;
 
         let first = queued(store.write(put(&thing("a"), "new")));
@@ -154,7 +150,7 @@ async fn a_commit_that_fails_fails_every_request_of_its_batch_and_none_of_the_ne
         try_again(&last.await);
         assert_eq!(world.ids().await, [""; 0]);
         assert_eq!(world.positions(None, &[1, 2]).await, [0; 0]);
-        assert_eq!(*wake.borrow(), 1, "the holder's COMMIT alone");
+        assert_eq!(wake.seen(), 1, "the holder's COMMIT alone");
 
         assert_eq!(world.put(&thing("d"), "new").await, 1);
         let orphan = store.write(run("INSERT INTO children (parent) VALUES ('nobody')"));
@@ -165,7 +161,7 @@ async fn a_commit_that_fails_fails_every_request_of_its_batch_and_none_of_the_ne
         );
         assert_eq!(world.put(&thing("e"), "new").await, 2);
         assert_eq!(world.ids().await, ["d", "e"]);
-        assert_eq!(*wake.borrow(), 3);
+        assert_eq!(wake.seen(), 3);
     })
     .await;
 }
@@ -179,7 +175,7 @@ async fn a_transaction_that_sqlite_ends_itself_takes_its_batch_along_and_none_of
     within(async {
         let world = World::start().await;
         let store = &world.store;
-        let wake = store.wake();
+        let mut wake = store.wake();
         let held = Held::hold(store).await;
 
         let first = queued(store.write(put(&thing("a"), "new")));
@@ -191,7 +187,7 @@ async fn a_transaction_that_sqlite_ends_itself_takes_its_batch_along_and_none_of
         assert_eq!(ends.await, Err(Refusal::TryAgain));
         try_again(&last.await);
         assert_eq!(world.ids().await, [""; 0]);
-        assert_eq!(*wake.borrow(), 1, "the holder's COMMIT alone");
+        assert_eq!(wake.seen(), 1, "the holder's COMMIT alone");
 
         let held = Held::hold(store).await;
         let good = queued(store.write(put(&thing("c"), "new")));
@@ -324,7 +320,7 @@ async fn who_is_woken_sees_what_was_committed() {
         });
         loop {
             wake.changed().await.unwrap();
-            let commits = i64::try_from(*wake.borrow_and_update()).unwrap();
+            let commits = i64::try_from(wake.seen()).unwrap();
             let (_, _, version) = things::all(reader, None, &[1]).await.remove(0);
             assert!(
                 version >= commits,

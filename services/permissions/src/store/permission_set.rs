@@ -401,7 +401,9 @@ mod tests {
     async fn the_list_and_the_look_up_by_name_walk_an_index_and_sort_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("permissions.db");
-        let store = Store::open::<Migrator>(&path, &OsEntropy).await.unwrap();
+        let store = Store::open::<Migrator>(&path.into(), &OsEntropy)
+            .await
+            .unwrap();
         let account = AccountId::parse("acme").unwrap();
         let key = "sqlite_autoindex_permission_sets_1 (account_id=? AND permission_set_id>?)";
         let name = "permission_sets_name (account_id=? AND name=?)";

@@ -10,7 +10,7 @@ use rollcall_rpc::pb::permissions::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1 as provisioning;
 use rollcall_rpc::server::ServerLayer;
 use rollcall_rpc::{Backend, Caller, CallerKind, Callers, Reason, failure};
-use rollcall_store::TokenKey;
+use rollcall_store::{TokenKey, testing};
 use rollcall_types::{AccountId, Clock, IdSource, OsEntropy, SystemClock};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -106,7 +106,8 @@ impl World {
             max_permission_sets: 3,
             ..Config::default()
         };
-        let mut service = rollcall_permissions::build(&folder.join("permissions.db"), config, deps)
+        let database = testing::database(folder, "permissions").await;
+        let mut service = rollcall_permissions::build(&database, config, deps)
             .await
             .unwrap();
         let tasks = std::mem::take(&mut service.tasks);

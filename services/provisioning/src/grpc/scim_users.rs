@@ -17,10 +17,10 @@ use tonic::{Request, Response, Status};
 use super::{Api, encode, token};
 use crate::Shared;
 use crate::connection::{Known, Principal};
-use crate::error::Error;
-use crate::store::user::{Slice, Unique};
+use crate::error::{Error, Taken};
+use crate::store::user::Slice;
 use crate::store::{self, Origin};
-use crate::user::{self, Moment, User};
+use crate::user::{self, Moment, Unique, User};
 
 /// How often a change is decided beside the writer before it is decided in it.
 const TRIES: usize = 3;
@@ -42,6 +42,17 @@ impl Api {
         known
             .admits(&credential, self.now())
             .ok_or(Error::CredentialInvalid)
+    }
+
+    /// Says who holds what is taken. Looked for once the write has failed: PostgreSQL refuses every
+    /// statement after one that did, and on SQLite the holder may be of the same batch.
+    async fn named<T>(&self, written: Result<T, Error>) -> Result<T, Error> {
+        let Err(Error::Taken(mut taken)) = written else {
+            return written;
+        };
+        let reader = self.0.store.reader();
+        taken.holder = store::user::holder(reader, &taken.wanted, taken.key).await?;
+        Err(Error::Taken(taken))
     }
 
     /// Changes one user. `decide` works on what a reader gives, since what it costs is up to the
@@ -161,7 +172,7 @@ impl Planned {
         };
         match store::user::update(tx, &self.before, &after, origin).await {
             Ok(position) => Ok((encode::written(&after)?, token(shared, position))),
-            Err(error) => Err(taken(tx, &after, error).await),
+            Err(error) => Err(taken(after, error)),
         }
     }
 }
@@ -255,11 +266,11 @@ impl ScimUserService for Api {
                 let user = user::create(&writer.principal.account, id, attributes, &moment);
                 match store::user::insert(tx, &user, &writer.origin).await {
                     Ok(position) => Ok((encode::written(&user)?, token(&shared, position))),
-                    Err(error) => Err(taken(tx, &user, error).await),
+                    Err(error) => Err(taken(user, error)),
                 }
             })
         });
-        let (user, change_token) = written.await?;
+        let (user, change_token) = self.named(written.await).await?;
         Ok(Response::new(pb::CreateUserResponse {
             user: Some(user),
             change_token,
@@ -335,7 +346,7 @@ impl ScimUserService for Api {
             if_match: request.if_match,
             decide,
         };
-        let (user, change_token) = self.change(asked).await?;
+        let (user, change_token) = self.named(self.change(asked).await).await?;
         Ok(Response::new(pb::ReplaceUserResponse {
             user: Some(user),
             change_token,
@@ -363,7 +374,7 @@ impl ScimUserService for Api {
             if_match: request.if_match,
             decide,
         };
-        let (user, change_token) = self.change(asked).await?;
+        let (user, change_token) = self.named(self.change(asked).await).await?;
         Ok(Response::new(pb::PatchUserResponse {
             user: Some(user),
             change_token,
@@ -461,17 +472,16 @@ fn op(word: &str) -> Result<patch::Op, scim::Error> {
     })
 }
 
-/// A unique index that a write ran into, in the words of its attribute, with who holds the value.
-async fn taken(tx: &Tx, user: &User, error: rollcall_store::Error) -> Error {
-    let (key, taken): (_, fn(_) -> _) = match error.unique_violation() {
-        Some(columns) if columns.contains("user_name") => (Unique::UserName, Error::UserNameTaken),
-        Some(columns) if columns.contains("external_id") => {
-            (Unique::ExternalId, Error::ExternalIdTaken)
-        }
+/// A unique index that a write ran into, in the words of its attribute.
+fn taken(wanted: User, error: rollcall_store::Error) -> Error {
+    let key = match error.unique_violation() {
+        Some(index) if index.contains("user_name") => Unique::UserName,
+        Some(index) if index.contains("external_id") => Unique::ExternalId,
         _ => return Error::Storage(error),
     };
-    match store::user::holder(tx, user, key).await {
-        Ok(holder) => taken(holder),
-        Err(error) => Error::Storage(error),
-    }
+    Error::Taken(Box::new(Taken {
+        key,
+        wanted,
+        holder: None,
+    }))
 }

@@ -11,7 +11,9 @@ use super::Migrator;
 pub(super) async fn open_store() -> (Store, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("provisioning.db");
-    let store = Store::open::<Migrator>(&path, &OsEntropy).await.unwrap();
+    let store = Store::open::<Migrator>(&path.into(), &OsEntropy)
+        .await
+        .unwrap();
     (store, folder)
 }
 

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 use super::filter::{self, Condition};
 use super::{Origin, email, kind, record, statement, token};
 use crate::connection::Known;
-use crate::user::{User, changed_paths};
+use crate::user::{Unique, User, changed_paths};
 
 const COLUMNS: &str = "u.account_id, u.user_id, u.external_id, u.roles, u.active, u.admitted, \
      u.since, u.connection_id, u.version, u.created, u.updated, u.document";
@@ -211,15 +211,6 @@ pub async fn find_by(
         [account.as_str().into(), value.into()],
     );
     db.query_all_raw(query).await?.iter().map(read).collect()
-}
-
-/// What no two users may share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unique {
-    /// The userName, in an account, compared folded.
-    UserName,
-    /// The externalId, under a connection, compared exactly.
-    ExternalId,
 }
 
 /// Who has what `user` may not have; `None` if nobody has it any more.

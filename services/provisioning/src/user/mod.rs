@@ -63,6 +63,15 @@ impl User {
     }
 }
 
+/// What no two users may share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unique {
+    /// The userName, in an account, compared folded.
+    UserName,
+    /// The externalId, under a connection, compared exactly.
+    ExternalId,
+}
+
 /// The verdict on a user whose message names no domain: one that is not held.
 #[must_use]
 pub fn plain_access(active: bool, admitted: bool, since: Timestamp) -> Access {

@@ -13,7 +13,7 @@ use rollcall_rpc::pb::scim::v1::{
     PatchUserRequest, ReplaceUserRequest, ScimUser,
 };
 use rollcall_rpc::{Backend, Reason};
-use rollcall_store::{Error, Store};
+use rollcall_store::{Error, Store, Tx};
 use rollcall_types::{AccountId, Clock, SystemClock, TokenId};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -138,15 +138,15 @@ impl Okta {
 
     /// Ends the token as another replica would: nothing is forgotten here.
     async fn end_token(&self) -> Result<(), Error> {
-        let (token, now) = (self.token, SystemClock.now());
-        let ended = self.store.write(move |tx| {
-            Box::pin(async move {
-                let acme = AccountId::parse("acme").unwrap();
-                store::token::end(tx, &acme, token, now).await
-            })
-        });
+        let token = self.token;
+        let ended = self.store.write(move |tx| Box::pin(end_token(tx, token)));
         ended.await
     }
+}
+
+async fn end_token(tx: &Tx, token: TokenId) -> Result<(), Error> {
+    let acme = AccountId::parse("acme").unwrap();
+    store::token::end(tx, &acme, token, SystemClock.now()).await
 }
 
 fn named(user_name: &str) -> pb::UserAttributes {
@@ -199,17 +199,23 @@ async fn a_write_answers_what_a_read_then_finds() {
 async fn a_write_that_waits_while_its_token_ends_changes_nothing() {
     let okta = Okta::connect().await;
     let alice = okta.create("alice", "1").await.unwrap();
-    // The one writer is busy, and the end of the token is the next in the queue.
-    let (free, busy) = oneshot::channel::<()>();
-    let work = okta.store.write(|_| {
+    assert_eq!(okta.get(&alice).await.unwrap(), alice);
+    // The write that ends the token holds up all others.
+    let (begins, begun) = oneshot::channel();
+    let (free, busy) = oneshot::channel();
+    let token = okta.token;
+    let end = okta.store.write(move |tx| {
         Box::pin(async move {
+            begins.send(()).unwrap();
             busy.await.unwrap();
-            Ok::<_, Error>(())
+            end_token(tx, token).await
         })
     });
-    let mut work = std::pin::pin!(work);
-    let mut end = std::pin::pin!(okta.end_token());
-    assert!(poll!(&mut work).is_pending() && poll!(&mut end).is_pending());
+    let mut end = std::pin::pin!(end);
+    tokio::select! {
+        _ = &mut end => panic!("it waits"),
+        begun = begun => begun.unwrap(),
+    }
 
     let mut create = std::pin::pin!(okta.create("bob", "2"));
     let mut delete = std::pin::pin!(okta.delete(&alice));
@@ -218,7 +224,6 @@ async fn a_write_that_waits_while_its_token_ends_changes_nothing() {
     assert!(poll!(&mut create).is_pending() && poll!(&mut delete).is_pending());
     assert!(poll!(&mut replace).is_pending() && poll!(&mut patch).is_pending());
     free.send(()).unwrap();
-    work.await.unwrap();
     end.await.unwrap();
 
     for refused in [

@@ -12,7 +12,7 @@ use rollcall_rpc::pb::verification::v1::feed_service_server::{FeedService, FeedS
 use rollcall_rpc::pb::verification::v1::watch_response::Mark;
 use rollcall_rpc::server::ServerLayer;
 use rollcall_rpc::{Backend, Caller, CallerKind, Callers};
-use rollcall_store::TokenKey;
+use rollcall_store::{TokenKey, testing};
 use rollcall_types::{Clock, Entropy, IdSource, OsEntropy, SystemClock};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -71,8 +71,8 @@ impl World {
             verification: Backend::in_process(routes, &layer, "service"),
             stop: CancellationToken::new(),
         };
-        let file = folder.join("provisioning.db");
-        let service = rollcall_provisioning::build(&file, Config::default(), deps);
+        let database = testing::database(folder, "provisioning").await;
+        let service = rollcall_provisioning::build(&database, Config::default(), deps);
         let mut service = service.await.unwrap();
         let tasks = std::mem::take(&mut service.tasks);
         tokio::spawn(join_all(tasks));

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::assemble::{Setting, System, assemble};
+use crate::assemble::{Databases, Setting, System, assemble};
 use crate::cli::Error;
 use folder::Folder;
 use handshake::Handshake;
@@ -87,7 +87,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     let key = folder.random("token_key", entropy.as_ref())?;
     let operator_token = base32::encode(&folder.random("grpc_token", entropy.as_ref())?);
     let setting = Setting {
-        folder: folder.path().to_owned(),
+        databases: Databases::files(folder.path()),
         public_url: public.clone(),
         clock: Arc::new(SystemClock),
         entropy: entropy.clone(),

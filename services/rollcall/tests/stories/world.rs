@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rollcall::assemble::{Gates, Setting, Stores, assemble};
+use rollcall::assemble::{Databases, Gates, Setting, Stores, assemble};
 use rollcall_permissions::Recomputation;
 use rollcall_rpc::Backend;
 use rollcall_rpc::pb::provisioning::v1 as pb;
@@ -22,7 +22,7 @@ use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
 use rollcall_rpc::pb::verification::v1 as domain;
 use rollcall_rpc::pb::verification::v1::domain_service_client::DomainServiceClient;
 use rollcall_runtime::HttpLimits;
-use rollcall_store::TokenKey;
+use rollcall_store::{TokenKey, testing};
 use rollcall_types::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
 use rollcall_verification::{Dns, Heard, TxtAnswer, Unavailable};
 use serde_json::{Value, json};
@@ -116,8 +116,12 @@ impl World {
         let dns = Arc::new(PlayedDns::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
+        let databases = match testing::postgres(folder.path()).await {
+            Some(database) => Databases::schemas(&database),
+            None => Databases::files(folder.path()),
+        };
         let system = assemble(Setting {
-            folder: folder.path().to_owned(),
+            databases,
             public_url: base.clone(),
             clock: clock.clone(),
             entropy: entropy.clone(),

@@ -385,7 +385,9 @@ mod tests {
 
     async fn open_store(folder: &tempfile::TempDir) -> Store {
         let path = folder.path().join("verification.db");
-        Store::open::<Migrator>(&path, &OsEntropy).await.unwrap()
+        Store::open::<Migrator>(&path.into(), &OsEntropy)
+            .await
+            .unwrap()
     }
 
     fn acme() -> AccountId {

@@ -12,7 +12,7 @@ use rollcall_rpc::pb::verification::v1::feed_service_client::FeedServiceClient;
 use rollcall_rpc::pb::verification::v1::status_service_client::StatusServiceClient;
 use rollcall_rpc::server::ServerLayer;
 use rollcall_rpc::{Backend, Caller, CallerKind, Callers, Reason, failure};
-use rollcall_store::{Store, TokenKey};
+use rollcall_store::{Store, TokenKey, testing};
 use rollcall_types::{AccountId, IdSource, OsEntropy, TestClock, Timestamp};
 use rollcall_verification::{Config, Deps, Dns, Heard, TxtAnswer, Unavailable, build};
 use tokio_util::sync::CancellationToken;
@@ -121,8 +121,8 @@ impl World {
             dns: Some(dns.clone()),
             stop: stop.clone(),
         };
-        let path = folder.path().join("verification.db");
-        let service = build(&path, config, deps).await.unwrap();
+        let database = testing::database(folder.path(), "verification").await;
+        let service = build(&database, config, deps).await.unwrap();
         if options.scheduler {
             for task in service.tasks {
                 tokio::spawn(task);

@@ -2,6 +2,7 @@
 //! provisioning's feed: projections with the generation that last mentioned each row, and how far
 //! the feed is applied.
 
+use rollcall_store::schema::compare_bytes;
 use rollcall_store::{feed, follow};
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
@@ -26,6 +27,13 @@ impl MigrationTrait for Migration {
         ] {
             manager.create_table(table).await?;
         }
+        let tables = [
+            "permission_sets",
+            "managements",
+            "followed_connections",
+            "followed_users",
+        ];
+        compare_bytes(manager, &tables.map(|table| (table, "account_id"))).await?;
         manager.create_index(permission_sets_name()).await?;
         feed::create_table(manager).await?;
         follow::create_table(manager).await

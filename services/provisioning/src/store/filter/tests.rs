@@ -282,7 +282,7 @@ impl World {
         let runtime = { runtime }.enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("users.db");
-        let store = runtime.block_on(Store::open::<Migrator>(&path, &OsEntropy));
+        let store = runtime.block_on(Store::open::<Migrator>(&path.into(), &OsEntropy));
         Self {
             runtime,
             store: store.unwrap(),

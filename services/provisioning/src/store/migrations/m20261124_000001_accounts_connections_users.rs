@@ -4,6 +4,7 @@
 //! Keys begin with the account. userName is unique by its folded form; externalId is unique per
 //! connection. `change_seq` is the position of a row's last change, for snapshots of the feed.
 
+use rollcall_store::schema::compare_bytes;
 use rollcall_store::{feed, follow};
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
@@ -29,6 +30,16 @@ impl MigrationTrait for Migration {
         ] {
             manager.create_table(table).await?;
         }
+        let tables = [
+            "accounts",
+            "connections",
+            "tokens",
+            "users",
+            "user_emails",
+            "user_counts",
+            "domains",
+        ];
+        compare_bytes(manager, &tables.map(|table| (table, "account_id"))).await?;
         for index in [
             connections_installed(),
             tokens_look_up(),

@@ -50,7 +50,9 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) async fn open(file: &Path) -> Self {
         Self {
-            store: Store::open::<Tables>(file, &OsEntropy).await.unwrap(),
+            store: Store::open::<Tables>(&file.to_owned().into(), &OsEntropy)
+                .await
+                .unwrap(),
             says_so: false,
         }
     }

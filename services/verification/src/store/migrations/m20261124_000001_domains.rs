@@ -5,6 +5,7 @@
 //! else. `held_names` makes "at most one verified holder of a name" a constraint.
 
 use rollcall_store::feed;
+use rollcall_store::schema::compare_bytes;
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
     big_integer, text, timestamp_with_time_zone_null as time_null, uuid,
@@ -22,6 +23,8 @@ impl MigrationTrait for Migration {
             manager.create_index(index).await?;
         }
         manager.create_table(held_names()).await?;
+        let tables = ["domains", "held_names"];
+        compare_bytes(manager, &tables.map(|table| (table, "account_id"))).await?;
         manager.create_index(held_names_domain()).await?;
         feed::create_table(manager).await
     }

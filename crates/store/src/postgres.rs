@@ -1,0 +1,182 @@
+//! A service's schema in PostgreSQL: pools, migrations, and the lane in which writes follow one
+//! another.
+//!
+//! Writes that decide by what they read take one advisory lock of the schema before they read, so
+//! that they see one another as they do on SQLite, whatever process they come from. The lock is
+//! taken by a statement of its own: the snapshot of a statement that waits for a lock which it
+//! calls itself is older than the lock. It ends after the commit is visible, so the order of `seq`
+//! is the order of commit.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+use tokio::sync::watch;
+
+use crate::Tx;
+use crate::database::Postgres;
+use crate::error::Error;
+use crate::position::Epoch;
+
+/// Connections of a process for reads; more than about two a core only costs.
+const READERS: u32 = 4;
+/// Connections of a process for writes. One works, one waits for its turn in the database, so that
+/// the lane is handed over without a pause; whoever else waits does so for a connection.
+const WRITERS: u32 = 2;
+/// How long a call waits for a connection.
+const ACQUIRE: Duration = Duration::from_secs(5);
+/// What the server does to statements and transactions of ours that hang.
+const LIMITS: [(&str, &str); 3] = [
+    ("statement_timeout", "10s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+];
+
+/// A transaction that others of the schema wait for.
+const ENTER: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended('rollcall ' || current_schema(), 0))";
+
+/// The readers' pool.
+pub(crate) async fn readers(database: &Postgres) -> Result<DatabaseConnection, Error> {
+    connect(database, READERS, true).await
+}
+
+async fn connect(
+    database: &Postgres,
+    connections: u32,
+    read_only: bool,
+) -> Result<DatabaseConnection, Error> {
+    let schema = database.schema().map(str::to_owned);
+    let mut options = ConnectOptions::new(database.url());
+    options
+        .min_connections(1)
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        // A round trip each time; what a dead connection fails with is answered with "try again".
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_postgres_opts(move |options| settings(options, schema.as_deref(), read_only));
+    Ok(sea_orm::Database::connect(options).await?)
+}
+
+fn settings(options: PgConnectOptions, schema: Option<&str>, read_only: bool) -> PgConnectOptions {
+    let read_only = if read_only { "on" } else { "off" };
+    let options = options
+        .application_name("rollcall")
+        .statement_cache_capacity(256)
+        .options(LIMITS)
+        .options([("default_transaction_read_only", read_only)]);
+    match schema {
+        Some(schema) => options.options([("search_path", schema)]),
+        None => options,
+    }
+}
+
+/// Brings the schema up to date; safe when two do so at once.
+pub(crate) async fn migrate<M: MigratorTrait>(database: &Postgres) -> Result<(), Error> {
+    let connection = connect(database, 1, false).await?;
+    let migrated = migrate_on::<M>(&connection, database.schema()).await;
+    connection.close().await?;
+    migrated
+}
+
+async fn migrate_on<M: MigratorTrait>(
+    connection: &DatabaseConnection,
+    schema: Option<&str>,
+) -> Result<(), Error> {
+    let tx = begin(connection).await?;
+    tx.execute_unprepared("SELECT pg_advisory_xact_lock(hashtextextended('rollcall migrate', 0))")
+        .await?;
+    if let Some(schema) = schema {
+        let quoted = schema.replace('"', "\"\"");
+        tx.execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS \"{quoted}\""))
+            .await?;
+    }
+    M::up(&tx, None).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The epoch of the schema's feed. Sequences and transaction numbers belong to one server and one
+/// database of it: what was restored elsewhere has another epoch.
+pub(crate) async fn epoch(db: &DatabaseConnection) -> Result<Epoch, Error> {
+    let sql = "SELECT (SELECT system_identifier::text FROM pg_control_system()) AS server, \
+               (SELECT oid::text FROM pg_database WHERE datname = current_database()) AS base, \
+               (SELECT oid::text FROM pg_namespace WHERE nspname = current_schema()) AS schema";
+    let row = db
+        .query_one_raw(Statement::from_string(DbBackend::Postgres, sql))
+        .await?
+        .ok_or(Error::Corrupt("epoch"))?;
+    let part = |name| row.try_get::<String>("", name);
+    let (server, base, schema) = (part("server")?, part("base")?, part("schema")?);
+    Ok(Epoch::of(&format!("{server} {base} {schema}")))
+}
+
+/// The writes of one process.
+#[derive(Clone, Debug)]
+pub(crate) struct Lane {
+    pool: DatabaseConnection,
+    wake: watch::Sender<u64>,
+}
+
+impl Lane {
+    pub(crate) async fn open(database: &Postgres) -> Result<Self, Error> {
+        Ok(Self {
+            pool: connect(database, WRITERS, false).await?,
+            wake: watch::Sender::new(0),
+        })
+    }
+
+    pub(crate) fn wake(&self) -> watch::Receiver<u64> {
+        self.wake.subscribe()
+    }
+
+    /// Runs `work` in a transaction of its own, after those before it and before those after it.
+    pub(crate) async fn run<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        E: From<Error>,
+        F: for<'a> FnOnce(&'a Tx) -> BoxFuture<'a, Result<T, E>>,
+    {
+        let tx = begin(&self.pool).await?;
+        tx.execute_unprepared(ENTER).await.map_err(Error::from)?;
+        // In a block of its own, so that a panic before the first await is caught too.
+        let outcome = AssertUnwindSafe(async { work(&tx).await }).catch_unwind();
+        let outcome = outcome.await.unwrap_or_else(|_| {
+            tracing::error!("a write panicked; it was rolled back");
+            Err(Error::TryAgain("the write panicked".to_owned()).into())
+        });
+        match outcome {
+            Ok(value) => {
+                tx.commit().await.map_err(Error::from)?;
+                self.wake
+                    .send_modify(|count| *count = count.wrapping_add(1));
+                Ok(value)
+            }
+            Err(error) => {
+                // What the connection was lost with is rolled back by the server.
+                drop(tx.rollback().await);
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        if let Err(error) = self.pool.clone().close().await {
+            tracing::warn!(%error, "closing the writers");
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that begins a transaction of PostgreSQL"
+)]
+async fn begin(connection: &DatabaseConnection) -> Result<Tx, Error> {
+    Ok(connection.begin().await?)
+}

@@ -1,0 +1,65 @@
+//! Databases for tests, one each.
+//!
+//! The same tests run on SQLite, and on the PostgreSQL server that `ROLLCALL_TEST_POSTGRES` names
+//! (`cargo xtask test` starts one that is thrown away).
+
+use std::path::Path;
+
+use rollcall_types::{Entropy, ExposeSecret, OsEntropy, SecretString, base32};
+use sea_orm::{ConnectOptions, ConnectionTrait};
+
+use crate::database::{Database, Postgres};
+
+/// Names the server as its owner reaches it: a URL without a database.
+const SERVER: &str = "ROLLCALL_TEST_POSTGRES";
+
+/// The database of the test that has this folder, on the server that tests are to use: a new one
+/// the first time; `None` where they use files.
+///
+/// # Panics
+/// When the server or the folder can't be used.
+pub async fn postgres(folder: &Path) -> Option<Postgres> {
+    let server = std::env::var(SERVER).ok()?;
+    #[expect(clippy::expect_used, reason = "a test stops where its server is away")]
+    let name = name(&server, folder).await.expect("a database for a test");
+    Some(Postgres::new(of_server(&server, &name)))
+}
+
+/// The name of the folder's database, which a file in it remembers.
+async fn name(server: &str, folder: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let file = folder.join("postgres");
+    if let Ok(name) = std::fs::read_to_string(&file) {
+        return Ok(name);
+    }
+    let mut bytes = [0; 10];
+    OsEntropy.fill(&mut bytes);
+    let name = format!("t_{}", base32::encode(&bytes));
+    create(server, &name).await?;
+    std::fs::write(&file, &name)?;
+    Ok(name)
+}
+
+/// A database for the tables of one service: a file in `folder`, or one of the server's.
+pub async fn database(folder: &Path, name: &str) -> Database {
+    match postgres(folder).await {
+        Some(database) => Database::Postgres(database.with_schema(name)),
+        None => Database::File(folder.join(format!("{name}.db"))),
+    }
+}
+
+fn of_server(server: &str, database: &str) -> SecretString {
+    // The query, such as the folder of a socket, follows the name.
+    let (server, query) = server.split_once('?').unwrap_or((server, ""));
+    let server = server.trim_end_matches('/');
+    SecretString::from(format!("{server}/{database}?{query}"))
+}
+
+async fn create(server: &str, name: &str) -> Result<(), sea_orm::DbErr> {
+    let mut options = ConnectOptions::new(of_server(server, "postgres").expose_secret());
+    options.max_connections(1).sqlx_logging(false);
+    let connection = sea_orm::Database::connect(options).await?;
+    let sql = format!("CREATE DATABASE {name}");
+    let created = connection.execute_unprepared(&sql).await;
+    connection.close().await?;
+    created.map(drop)
+}
