@@ -1,5 +1,8 @@
 //! Serves a service's change feed over gRPC: what every `FeedService.Watch` does alike.
 //!
+//! Knows no kind of resource and no SQL: it stands between `store`, which knows no gRPC, and the
+//! gRPC face of a service, since `rpc` knows no storage.
+//!
 //! A package says which kinds it has and how a resource looks ([`Package`]); who may see what, the
 //! marks of the stream, its cursors, change tokens and its end are the same for all of them.
 
@@ -15,7 +18,7 @@ use rollcall_rpc::{Caller, CallerKind, Failure, Reason};
 use rollcall_store::feed::{self, Accounts, Change, Mark, Op, ResetCause, Rows, Watch, WatchError};
 use rollcall_store::position::Source;
 use rollcall_store::{ChangeToken, Error, Store, TokenKey};
-use rollcall_types::{AccountId, Actor, Clock};
+use rollcall_types::{AccountId, Actor, ActorKind, Clock};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -134,7 +137,7 @@ impl Server {
             Ok(P::response(mark))
         });
         let stop = self.stop.clone();
-        let end = stream::once(async move { stop.is_cancelled().then(|| Err(aged().into())) });
+        let end = stream::once(async move { stop.is_cancelled().then(|| Err(stopped().into())) });
         let stop = self.stop.clone().cancelled_owned();
         let answers = answers.take_until(stop);
         Ok(Box::pin(answers.chain(end.filter_map(future::ready))))
@@ -203,8 +206,14 @@ fn reset_cause(cause: ResetCause) -> common::ResetCause {
 }
 
 fn actor(actor: &Actor) -> common::Actor {
+    let kind = match actor.kind {
+        ActorKind::Connection => common::ActorKind::Connection,
+        ActorKind::Platform => common::ActorKind::Platform,
+        ActorKind::Operator => common::ActorKind::Operator,
+        ActorKind::System => common::ActorKind::System,
+    };
     common::Actor {
-        kind: i32::from(actor.kind as u8),
+        kind: kind.into(),
         id: actor.id.clone(),
     }
 }
@@ -254,9 +263,9 @@ fn progress_interval(kind: CallerKind) -> Duration {
     Duration::from_secs(if kind == CallerKind::Service { 1 } else { 15 })
 }
 
-/// The end of a stream that has lasted long enough, or whose service stops.
-fn aged() -> Failure {
-    let message = WatchError::Aged.to_string();
+/// The end of a stream whose service stops.
+fn stopped() -> Failure {
+    let message = "the service stops: resume from the cursor";
     Failure::new(Reason::StreamAged, message).retry_after(RESUME)
 }
 
@@ -265,7 +274,7 @@ fn ended(error: WatchError) -> Failure {
     let message = error.to_string();
     match error {
         WatchError::InvalidCursor => Failure::new(Reason::InvalidCursor, message),
-        WatchError::Aged => aged(),
+        WatchError::Aged => Failure::new(Reason::StreamAged, message).retry_after(RESUME),
         WatchError::Storage(Error::TryAgain(_)) => {
             Failure::try_again("the feed can't be read now: resume from the cursor")
         }

@@ -65,3 +65,19 @@ fn the_end_of_a_stream_says_whether_to_resume() {
     let broken = WatchError::Storage(Error::Corrupt("id"));
     assert_eq!(reason(broken), Reason::Internal);
 }
+
+#[test] // rule: U-12 (part)
+fn who_made_a_change_is_told_by_the_numbers_that_are_stored() {
+    for (kind, told) in [
+        (ActorKind::Connection, common::ActorKind::Connection),
+        (ActorKind::Platform, common::ActorKind::Platform),
+        (ActorKind::Operator, common::ActorKind::Operator),
+        (ActorKind::System, common::ActorKind::System),
+    ] {
+        let id = "somebody".to_owned();
+        let sent = actor(&Actor { kind, id });
+        assert_eq!((sent.kind(), sent.id.as_str()), (told, "somebody"));
+        assert_eq!(ActorKind::from_number(i64::from(sent.kind)), Some(kind));
+    }
+    assert_eq!(ActorKind::from_number(0), None);
+}

@@ -139,7 +139,7 @@ mod tests {
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
                 "patch": {"supported": true},
                 "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
-                "filter": {"supported": true, "maxResults": MAX_COUNT},
+                "filter": {"supported": true, "maxResults": 200},
                 "changePassword": {"supported": false},
                 "sort": {"supported": false},
                 "etag": {"supported": true},
@@ -148,7 +148,7 @@ mod tests {
                     "index": true,
                     "defaultPaginationMethod": "index",
                     "defaultPageSize": 100,
-                    "maxPageSize": MAX_COUNT
+                    "maxPageSize": 200
                 },
                 "authenticationSchemes": [{
                     "type": "oauthbearertoken",

@@ -306,7 +306,7 @@ impl User {
 
     /// Where the primary email stands, else the first one (U-09); `None` without emails.
     #[must_use]
-    pub fn primary_email(&self) -> Option<usize> {
+    pub fn primary_email_index(&self) -> Option<usize> {
         let mut emails = self.emails.iter();
         let primary = emails.position(|email| email.primary == Some(true));
         primary.or((!self.emails.is_empty()).then_some(0))
@@ -317,7 +317,7 @@ impl User {
     #[must_use]
     pub fn email_domain_source(&self) -> Option<EmailAddress> {
         let text = self
-            .primary_email()
+            .primary_email_index()
             .and_then(|at| self.emails.get(at))
             .map_or(self.user_name.as_str(), |email| email.value.as_str());
         EmailAddress::parse(text).ok()

@@ -104,6 +104,16 @@ impl Store {
         }
     }
 
+    /// How many writes wait for the one that is running, on SQLite.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn queued(&self) -> Option<usize> {
+        match &self.writes {
+            Writes::Sqlite(writer, _) => Some(writer.queued()),
+            Writes::Postgres(_) => None,
+        }
+    }
+
     /// Rings after each COMMIT.
     #[must_use]
     pub fn wake(&self) -> Wake {

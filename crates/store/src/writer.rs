@@ -145,6 +145,12 @@ impl Writer {
             .unwrap_or_else(|_| Err(Error::TryAgain("the writer has stopped".to_owned()).into()))
     }
 
+    /// How many pieces wait.
+    #[cfg(feature = "testing")]
+    pub(crate) fn queued(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
+    }
+
     /// Ends the task after what was queued before.
     pub(crate) async fn close(&self) {
         let (done, closed) = oneshot::channel();

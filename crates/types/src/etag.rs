@@ -7,7 +7,7 @@ pub fn of(version: i64) -> String {
 }
 
 /// Whether a tag that a client expects is `own`, compared weakly (RFC 9110, section 8.8.3.2):
-/// clients send tags back with or without the mark. `*` fits everything that there is.
+/// clients send tags back with or without the mark. `*` is no tag but a word of HTTP's headers.
 ///
 /// ```
 /// use rollcall_types::etag;
@@ -18,5 +18,22 @@ pub fn of(version: i64) -> String {
 #[must_use]
 pub fn matches(tag: &str, own: &str) -> bool {
     let opaque = |tag| str::strip_prefix(tag, "W/").unwrap_or(tag);
-    tag == "*" || opaque(tag) == opaque(own)
+    opaque(tag) == opaque(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_fits_its_own_version_only_with_or_without_the_mark() {
+        let own = of(7);
+        assert_eq!(own, "W/\"7\"");
+        for tag in ["W/\"7\"", "\"7\""] {
+            assert!(matches(tag, &own), "{tag}");
+        }
+        for tag in ["", "*", "7", "W/7", "w/\"7\"", "W/\"77\"", "\"7"] {
+            assert!(!matches(tag, &own), "{tag}");
+        }
+    }
 }

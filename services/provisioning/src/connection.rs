@@ -140,13 +140,13 @@ impl Known {
 /// guesses fill nothing.
 #[derive(Debug)]
 pub struct TokenCache {
-    tokens: Cache<TokenId, Known>,
+    tokens: Cache<TokenId, (Reading, Known)>,
     /// How often a token was forgotten.
     forgotten: AtomicU64,
 }
 
-/// A look-up that has begun: what it finds is kept only if no token is forgotten meanwhile.
-#[derive(Clone, Copy, Debug)]
+/// A look-up that has begun: what it finds counts as long as no token is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading(u64);
 
 impl Default for TokenCache {
@@ -166,7 +166,8 @@ impl TokenCache {
     /// The token, if it was looked up within five seconds.
     #[must_use]
     pub fn get(&self, id: TokenId) -> Option<Known> {
-        self.tokens.get(&id)
+        let (reading, known) = self.tokens.get(&id)?;
+        (reading == self.reading()).then_some(known)
     }
 
     /// Begins a look-up; to be called before the database is asked.
@@ -175,19 +176,16 @@ impl TokenCache {
         Reading(self.forgotten.load(Ordering::SeqCst))
     }
 
-    /// Keeps a token that was looked up, unless one was forgotten since: it may be this one, read
-    /// before its revocation.
+    /// Keeps a token that was looked up; in vain if one was forgotten since, which may be this one,
+    /// read before its revocation.
     pub fn put(&self, reading: Reading, id: TokenId, known: Known) {
-        self.tokens.insert(id, known);
-        if self.reading().0 != reading.0 {
-            self.tokens.invalidate(&id);
-        }
+        self.tokens.insert(id, (reading, known));
     }
 
-    /// Forgets a token at once, on the replica that revoked it (C-03).
-    pub fn forget(&self, id: TokenId) {
+    /// Forgets every token at once, on the replica that revoked one (C-03). The others are looked
+    /// up again.
+    pub fn forget(&self) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
-        self.tokens.invalidate(&id);
     }
 }
 
@@ -259,13 +257,13 @@ mod tests {
         let cache = TokenCache::default();
 
         let reading = cache.reading();
-        cache.forget(id);
+        cache.forget();
         cache.put(reading, id, known.clone());
         assert!(cache.get(id).is_none());
 
         cache.put(cache.reading(), id, known);
         assert!(cache.get(id).is_some());
-        cache.forget(id);
+        cache.forget();
         assert!(cache.get(id).is_none());
     }
 }

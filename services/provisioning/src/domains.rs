@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rollcall_rpc::convert::time;
-use rollcall_rpc::feeds;
 use rollcall_rpc::follower::{self, Follower};
 use rollcall_rpc::pb::common::v1::ChangeOp;
 use rollcall_rpc::pb::verification::v1 as pb;
+use rollcall_rpc::{feeds, prost_types};
 use rollcall_store::follow;
 use rollcall_types::{AccountId, DomainId, DomainName, Timestamp};
 use tokio::sync::{Notify, watch};
@@ -110,6 +110,7 @@ impl Follower for Projection {
     }
 
     async fn apply(&self, changes: Vec<pb::Change>, cursor: String) -> Result<(), Error> {
+        let now = self.0.deps.clock.now();
         self.store(move |tx, place| {
             async move {
                 for change in &changes {
@@ -134,7 +135,7 @@ impl Follower for Projection {
                         account,
                         id,
                         name,
-                        verified: verified_since(domain),
+                        verified: verified_since(domain, change.commit_time.as_ref(), now),
                         version: domain.version,
                     };
                     store::domain::upsert(tx, &projected, place.generation).await?;
@@ -179,10 +180,15 @@ impl Follower for Projection {
     }
 }
 
-/// Since when the domain is verified; a time that this release can't read is not verified.
-fn verified_since(domain: &pb::Domain) -> Option<Timestamp> {
-    let time = domain.verify_time.as_ref().and_then(time::from_proto);
-    time.filter(|_| domain.state() == pb::DomainState::Verified)
+/// Since when the domain is verified, if its state says so: when it was said at the latest.
+fn verified_since(
+    domain: &pb::Domain,
+    said: Option<&prost_types::Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let times = [domain.verify_time.as_ref(), said];
+    let time = times.into_iter().flatten().find_map(time::from_proto);
+    (domain.state() == pb::DomainState::Verified).then(|| time.unwrap_or(now))
 }
 
 /// Level-triggered: whatever changed in the domains, whoever is held for a verified one is

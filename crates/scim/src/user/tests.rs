@@ -503,7 +503,7 @@ fn the_email_domain_is_that_of_the_primary_email_else_the_first_else_the_user_na
     ] {
         assert_eq!(domain(&sent).as_deref(), expected, "{sent}");
     }
-    assert_eq!(read(&json!({})).primary_email(), None);
+    assert_eq!(read(&json!({})).primary_email_index(), None);
 }
 
 #[test] // rule: G-02 (part)

@@ -2,7 +2,7 @@
 
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
-use rollcall_types::etag::matches;
+use rollcall_types::etag;
 
 use super::error::Problem;
 
@@ -77,6 +77,11 @@ fn first(list: &str) -> (String, &str) {
         Some((tag, after)) => (tag.trim_ascii().to_owned(), after),
         None => (list.to_owned(), ""),
     }
+}
+
+/// Whether a tag of a list, or `*`, is that of the resource.
+pub(super) fn matches(tag: &str, own: &str) -> bool {
+    tag == "*" || etag::matches(tag, own)
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub(super) async fn get(call: &Call<'_>, user_id: String) -> Result<Response, Pr
     etag::check_match(&call.headers, Some(&user.etag))?;
     if etag::values(&call.headers, &IF_NONE_MATCH)
         .iter()
-        .any(|tag| rollcall_types::etag::matches(tag, &user.etag))
+        .any(|tag| etag::matches(tag, &user.etag))
     {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
         set_etag(&mut response, &user)?;

@@ -29,7 +29,7 @@ impl pb::access_service_server::AccessService for Access {
         &self,
         request: Request<pb::CheckPermissionRequest>,
     ) -> Result<Response<pb::CheckPermissionResponse>, Status> {
-        let (message, _, extensions) = open(&self.0, request);
+        let (message, _, extensions) = open(&self.0, request)?;
         let key = &message.permission_key;
         let look = |state: &State, found: Option<(&UserInput, Resolution)>| {
             cause(found.as_ref(), key, state.keys.contains(key))
@@ -57,7 +57,7 @@ impl pb::access_service_server::AccessService for Access {
         &self,
         request: Request<pb::GetEffectivePermissionsRequest>,
     ) -> Result<Response<pb::GetEffectivePermissionsResponse>, Status> {
-        let (message, _, extensions) = open(&self.0, request);
+        let (message, _, extensions) = open(&self.0, request)?;
         let look = |_: &State, found: Option<(&UserInput, Resolution)>| {
             found.map(|(user, resolution)| (user.access, resolution))
         };
@@ -90,7 +90,7 @@ impl pb::access_service_server::AccessService for Access {
         &self,
         request: Request<pb::ExplainUserRequest>,
     ) -> Result<Response<pb::ExplainUserResponse>, Status> {
-        let (message, _, extensions) = open(&self.0, request);
+        let (message, _, extensions) = open(&self.0, request)?;
         let account = account(&extensions, &message.account_id)?;
         let of = account.clone();
         let look = move |state: &State, found: Option<(&UserInput, Resolution)>| {
@@ -185,7 +185,7 @@ impl Access {
                 ));
             }
         }
-        let reached = |place: &Place| match token.source {
+        let applied = |place: &Place| match token.source {
             // Changes of kinds that are not followed don't come, and a snapshot has no positions:
             // then it is enough that the feed is complete to a time after the call began.
             Source::Provisioning => {
@@ -194,6 +194,8 @@ impl Access {
             }
             _ => place.position >= token.position,
         };
+        // After a start the change may be there before the rest of the state.
+        let reached = |place: &Place| place.through.is_some() && applied(place);
         if self
             .0
             .memory

@@ -19,7 +19,7 @@ impl pb::catalogue_service_server::CatalogueService for Catalogue {
         &self,
         request: Request<pb::PutCatalogueRequest>,
     ) -> Result<Response<pb::PutCatalogueResponse>, Status> {
-        let (message, origin, _) = open(&self.0, request);
+        let (message, origin, _) = open(&self.0, request)?;
         let catalogue = message
             .catalogue
             .ok_or_else(|| Error::field("catalogue", "is missing"))?;

@@ -28,7 +28,7 @@ impl pb::management_service_server::ManagementService for Management {
         &self,
         request: Request<pb::GetManagementRequest>,
     ) -> Result<Response<pb::GetManagementResponse>, Status> {
-        let (message, _, extensions) = open(&self.0, request);
+        let (message, _, extensions) = open(&self.0, request)?;
         let account = account(&extensions, &message.account_id)?;
         let db = self.0.store.reader();
         let switch = management::find(db, &account).await.map_err(Error::from)?;
@@ -41,7 +41,7 @@ impl pb::management_service_server::ManagementService for Management {
         &self,
         request: Request<pb::SetManagementRequest>,
     ) -> Result<Response<pb::SetManagementResponse>, Status> {
-        let (message, origin, extensions) = open(&self.0, request);
+        let (message, origin, extensions) = open(&self.0, request)?;
         let account = account(&extensions, &message.account_id)?;
         let until = wait_until(&extensions, WAIT);
         let (connection, version) = self.installed(&account, until).await?;

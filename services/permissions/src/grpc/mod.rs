@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use rollcall_rpc::deadline::Deadline;
 use rollcall_rpc::pb::permissions::v1 as pb;
-use rollcall_rpc::{Backend, Caller, metadata};
+use rollcall_rpc::{Backend, Caller, Failure, Reason, metadata};
 use rollcall_store::position::Source;
 use rollcall_store::{ChangeToken, Store, TokenKey};
-use rollcall_types::{AccountId, Actor, Clock, IdSource};
+use rollcall_types::{AccountId, Clock, IdSource};
 use tokio::time::Instant;
 use tonic::service::Routes;
 use tonic::{Extensions, Request};
@@ -68,22 +68,6 @@ pub(crate) fn routes(context: Context) -> Routes {
 }
 
 impl Context {
-    /// Who makes a change now.
-    fn origin(
-        &self,
-        extensions: &Extensions,
-        request: Option<rollcall_types::RequestId>,
-    ) -> Origin {
-        let actor = extensions
-            .get::<Caller>()
-            .map_or_else(Actor::system, Caller::actor);
-        Origin {
-            actor,
-            request,
-            time: self.clock.now(),
-        }
-    }
-
     /// The token of the service's own change at `position`.
     fn change_token(&self, position: i64) -> String {
         self.token_key.seal(ChangeToken {
@@ -95,11 +79,22 @@ impl Context {
 }
 
 /// Takes a request apart: the message, and who makes the change that it asks for.
-fn open<T>(context: &Context, request: Request<T>) -> (T, Origin, Extensions) {
-    let id = metadata::request_id(&request);
+///
+/// # Errors
+/// When the call came past the layer that knows callers.
+fn open<T>(context: &Context, request: Request<T>) -> Result<(T, Origin, Extensions), Failure> {
+    let request_id = metadata::request_id(&request);
     let (_, extensions, message) = request.into_parts();
-    let origin = context.origin(&extensions, id);
-    (message, origin, extensions)
+    let caller = extensions.get::<Caller>().ok_or_else(|| {
+        let why = "the call came past the layer that knows callers";
+        Failure::new(Reason::CredentialMissing, why)
+    })?;
+    let origin = Origin {
+        actor: caller.actor(),
+        request: request_id,
+        time: context.clock.now(),
+    };
+    Ok((message, origin, extensions))
 }
 
 /// The account of a request, if the caller may see it.

@@ -26,7 +26,7 @@ impl pb::permission_set_service_server::PermissionSetService for PermissionSets 
         &self,
         request: Request<pb::CreatePermissionSetRequest>,
     ) -> Result<Response<pb::CreatePermissionSetResponse>, Status> {
-        let (message, origin, extensions) = open(&self.0, request);
+        let (message, origin, extensions) = open(&self.0, request)?;
         let account = account(&extensions, &message.account_id)?;
         if !message.idempotency_key.is_empty() {
             return Err(Error::Unsupported("idempotency keys").into());
@@ -52,7 +52,7 @@ impl pb::permission_set_service_server::PermissionSetService for PermissionSets 
         &self,
         request: Request<pb::GetPermissionSetRequest>,
     ) -> Result<Response<pb::GetPermissionSetResponse>, Status> {
-        let (message, _, extensions) = open(&self.0, request);
+        let (message, _, extensions) = open(&self.0, request)?;
         let account = account(&extensions, &message.account_id)?;
         let id = parse(&message.permission_set_id)?;
         let found = sets::find(self.0.store.reader(), &account, id)
@@ -69,7 +69,7 @@ impl pb::permission_set_service_server::PermissionSetService for PermissionSets 
         &self,
         request: Request<pb::ListPermissionSetsRequest>,
     ) -> Result<Response<pb::ListPermissionSetsResponse>, Status> {
-        let (message, _, extensions) = open(&self.0, request);
+        let (message, _, extensions) = open(&self.0, request)?;
         let account = account(&extensions, &message.account_id)?;
         let list = format!("{account} permission sets");
         let page =
@@ -103,7 +103,7 @@ impl pb::permission_set_service_server::PermissionSetService for PermissionSets 
         &self,
         request: Request<pb::UpdatePermissionSetsRequest>,
     ) -> Result<Response<pb::UpdatePermissionSetsResponse>, Status> {
-        let (message, origin, extensions) = open(&self.0, request);
+        let (message, origin, extensions) = open(&self.0, request)?;
         let account = account(&extensions, &message.account_id)?;
         let updates = parse_updates(message.updates)?;
         let of = account.clone();
@@ -123,7 +123,7 @@ impl pb::permission_set_service_server::PermissionSetService for PermissionSets 
         &self,
         request: Request<pb::DeletePermissionSetRequest>,
     ) -> Result<Response<pb::DeletePermissionSetResponse>, Status> {
-        let (message, origin, extensions) = open(&self.0, request);
+        let (message, origin, extensions) = open(&self.0, request)?;
         let account = account(&extensions, &message.account_id)?;
         let id = parse(&message.permission_set_id)?;
         let etag = message.etag;

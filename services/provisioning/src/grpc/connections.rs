@@ -197,7 +197,7 @@ impl ConnectionService for Api {
                 })
             })
             .await?;
-        self.0.tokens.forget(id);
+        self.0.tokens.forget();
         Ok(Response::new(pb::RevokeTokenResponse {
             token: Some(encode::token(&token)),
         }))

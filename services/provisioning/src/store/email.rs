@@ -36,14 +36,14 @@ use row::{ActiveModel, Column, Entity};
 
 /// The primary address, or the first.
 pub(super) fn primary(attributes: &scim::User) -> Option<&scim::MultiValue> {
-    let at = attributes.primary_email()?;
+    let at = attributes.primary_email_index()?;
     attributes.emails.get(at)
 }
 
 /// Stores the further addresses of a user that has none stored: one statement, since a user has
 /// 200 at most.
 pub(super) async fn insert(tx: &Tx, user: &User) -> Result<(), Error> {
-    let first = user.attributes.primary_email();
+    let first = user.attributes.primary_email_index();
     let emails = user.attributes.emails.iter().enumerate();
     let further = emails.filter(|(position, _)| Some(*position) != first);
     Entity::insert_many(further.map(|(position, email)| write(user, position, email)))

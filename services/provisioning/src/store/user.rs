@@ -16,7 +16,7 @@ const COLUMNS: &str = "u.account_id, u.user_id, u.external_id, u.roles, u.active
      u.since, u.connection_id, u.version, u.created, u.updated, u.document";
 
 /// A user as the gateway needs it: the document passes unread.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The id.
     pub id: UserId,
@@ -222,6 +222,12 @@ pub async fn holder(
     user: &User,
     key: Unique,
 ) -> Result<Option<UserId>, Error> {
+    let row = db.query_one_raw(holding(db, user, key)).await?;
+    let id = row.map(|row| row.try_get::<Uuid>("", "user_id"));
+    Ok(id.transpose()?.map(UserId::from_uuid))
+}
+
+fn holding(db: &impl ConnectionTrait, user: &User, key: Unique) -> Statement {
     let mut values: Vec<Value> = vec![user.account.as_str().into()];
     let same = match key {
         Unique::UserName => {
@@ -235,9 +241,7 @@ pub async fn holder(
         }
     };
     let sql = format!("SELECT user_id FROM users WHERE account_id = $1 AND {same}");
-    let row = db.query_one_raw(statement(db, sql, values)).await?;
-    let id = row.map(|row| row.try_get::<Uuid>("", "user_id"));
-    Ok(id.transpose()?.map(UserId::from_uuid))
+    statement(db, sql, values)
 }
 
 /// Which page of a list.
@@ -433,31 +437,30 @@ async fn append(
     feed::append(tx, change).await
 }
 
-/// The columns of a row, `$1` to `$17`.
+/// The columns of a row, `$1` to `$17`: what is read back is what [`Row::of`] makes.
 fn row_values(user: &User, position: i64) -> Result<Vec<Value>, Error> {
+    let row = Row::of(user)?;
     let attributes = &user.attributes;
     let email = email::primary(attributes);
+    let email_type = email.and_then(|email| email.type_.as_deref());
     Ok(vec![
         user.account.as_str().into(),
-        user.id.to_uuid().into(),
+        row.id.to_uuid().into(),
         fold::fold(&attributes.user_name).into(),
         email.map(|email| fold::fold(&email.value)).into(),
-        email
-            .and_then(|email| email.type_.as_deref())
-            .map(fold::fold)
-            .into(),
+        email_type.map(fold::fold).into(),
         user.email_domain().map(|domain| domain.to_string()).into(),
-        attributes.external_id.clone().into(),
-        roles(attributes)?.into(),
+        row.external_id.into(),
+        row.roles.into(),
         attributes.active.into(),
-        user.active.into(),
-        user.admitted.into(),
-        user.since.to_chrono().into(),
-        user.connection.map(ConnectionId::to_uuid).into(),
-        user.version.into(),
-        user.updated.to_chrono().into(),
+        row.active.into(),
+        row.admitted.into(),
+        row.since.to_chrono().into(),
+        row.connection.map(ConnectionId::to_uuid).into(),
+        row.version.into(),
+        row.updated.to_chrono().into(),
         position.into(),
-        document(attributes).into(),
+        row.document.into(),
     ])
 }
 

@@ -1,12 +1,13 @@
 //! What Okta writes, as the gateway forwards it.
 
-use futures::poll;
+use futures::future::BoxFuture;
 use rollcall_provisioning::store;
+use rollcall_provisioning::store::domain::Projected;
 use rollcall_rpc::failure::{Received, read};
 use rollcall_rpc::metadata::CREDENTIAL;
-use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceClient;
 use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionServiceClient;
+use rollcall_rpc::pb::provisioning::v1::{self as pb, AccessState};
 use rollcall_rpc::pb::scim::v1::scim_user_service_client::ScimUserServiceClient;
 use rollcall_rpc::pb::scim::v1::{
     CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, PatchOperation,
@@ -14,9 +15,10 @@ use rollcall_rpc::pb::scim::v1::{
 };
 use rollcall_rpc::{Backend, Reason};
 use rollcall_store::{Error, Store, Tx};
-use rollcall_types::{AccountId, Clock, SystemClock, TokenId};
+use rollcall_types::{AccountId, Clock, DomainName, SystemClock, TokenId};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tonic::{Request, Status};
 
 use crate::world::World;
@@ -77,10 +79,14 @@ impl Okta {
     }
 
     async fn create(&self, user_name: &str, external_id: &str) -> Result<ScimUser, Status> {
+        let role = pb::MultiValue {
+            value: "Sales Manager".to_owned(),
+            ..pb::MultiValue::default()
+        };
         let create = CreateUserRequest {
             attributes: Some(named(user_name)),
+            roles: Some(pb::RoleList { roles: vec![role] }),
             external_id: external_id.to_owned(),
-            ..CreateUserRequest::default()
         };
         let created = self.users.clone().create_user(self.says(create)).await?;
         Ok(created.into_inner().user.unwrap())
@@ -130,10 +136,39 @@ impl Okta {
     }
 
     async fn count(&self) -> i64 {
-        let page = self.users.clone();
         let list = self.says(ListUsersRequest::default());
-        let page = { page }.list_users(list).await.unwrap();
+        let page = self.users.clone().list_users(list).await.unwrap();
         page.into_inner().total_results
+    }
+
+    /// Begins a write that holds up all others until it is told to go on.
+    async fn held_up_by<F>(&self, work: F) -> HeldUp
+    where
+        F: for<'a> FnOnce(&'a Tx) -> BoxFuture<'a, Result<(), Error>> + Send + 'static,
+    {
+        let (begins, begun) = oneshot::channel();
+        let (free, busy) = oneshot::channel();
+        let store = self.store.clone();
+        let write = tokio::spawn(async move {
+            let write = store.write(move |tx| {
+                Box::pin(async move {
+                    begins.send(()).unwrap();
+                    busy.await.unwrap();
+                    work(tx).await
+                })
+            });
+            write.await.unwrap();
+        });
+        begun.await.unwrap();
+        HeldUp { free, write }
+    }
+
+    /// Waits until so many writes are queued, so that what they decided before is decided. Where
+    /// that can't be seen they may be slower, and then meet what was committed.
+    async fn waiting(&self, count: usize) {
+        while self.store.queued().is_some_and(|queued| queued < count) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Ends the token as another replica would: nothing is forgotten here.
@@ -141,6 +176,19 @@ impl Okta {
         let token = self.token;
         let ended = self.store.write(move |tx| Box::pin(end_token(tx, token)));
         ended.await
+    }
+}
+
+/// A write that others wait for.
+struct HeldUp {
+    free: oneshot::Sender<()>,
+    write: JoinHandle<()>,
+}
+
+impl HeldUp {
+    async fn go_on(self) {
+        self.free.send(()).unwrap();
+        self.write.await.unwrap();
     }
 }
 
@@ -200,43 +248,64 @@ async fn a_write_that_waits_while_its_token_ends_changes_nothing() {
     let okta = Okta::connect().await;
     let alice = okta.create("alice", "1").await.unwrap();
     assert_eq!(okta.get(&alice).await.unwrap(), alice);
-    // The write that ends the token holds up all others.
-    let (begins, begun) = oneshot::channel();
-    let (free, busy) = oneshot::channel();
     let token = okta.token;
-    let end = okta.store.write(move |tx| {
-        Box::pin(async move {
-            begins.send(()).unwrap();
-            busy.await.unwrap();
-            end_token(tx, token).await
-        })
-    });
-    let mut end = std::pin::pin!(end);
-    tokio::select! {
-        _ = &mut end => panic!("it waits"),
-        begun = begun => begun.unwrap(),
-    }
+    let ends = okta
+        .held_up_by(move |tx| Box::pin(end_token(tx, token)))
+        .await;
 
-    let mut create = std::pin::pin!(okta.create("bob", "2"));
-    let mut delete = std::pin::pin!(okta.delete(&alice));
-    let mut replace = std::pin::pin!(okta.replace(&alice, "Alicia"));
-    let mut patch = std::pin::pin!(okta.set_active(&alice, false));
-    assert!(poll!(&mut create).is_pending() && poll!(&mut delete).is_pending());
-    assert!(poll!(&mut replace).is_pending() && poll!(&mut patch).is_pending());
-    free.send(()).unwrap();
-    end.await.unwrap();
+    let writes = async {
+        tokio::join!(
+            okta.create("bob", "2"),
+            okta.delete(&alice),
+            okta.replace(&alice, "Alicia"),
+            okta.set_active(&alice, false),
+        )
+    };
+    let ((create, delete, replace, patch), ()) = tokio::join!(writes, async {
+        okta.waiting(4).await;
+        ends.go_on().await;
+    });
 
     for refused in [
-        refused(create.await),
-        refused(delete.await),
-        refused(replace.await),
-        refused(patch.await),
+        refused(create),
+        refused(delete),
+        refused(replace),
+        refused(patch),
     ] {
         assert_eq!(refused.reason, Some(Reason::CredentialInvalid));
     }
     // A read may trust the token for five seconds.
     assert_eq!(okta.get(&alice).await.unwrap(), alice);
     assert_eq!(okta.count().await, 1);
+}
+
+#[tokio::test] // rule: U-09 c
+async fn a_change_that_was_decided_before_its_domain_was_verified_is_decided_again() {
+    let okta = Okta::connect().await;
+    let alice = okta.create("alice@old.example", "1").await.unwrap();
+    let held = |user: &ScimUser| user.access.as_ref().unwrap().state();
+    assert_eq!(held(&alice), AccessState::HeldDomainUnverified);
+    let verified = okta
+        .held_up_by(|tx| {
+            Box::pin(async move {
+                let domain = Projected {
+                    account: AccountId::parse("acme").unwrap(),
+                    id: "0193a1b2-0000-7000-8000-000000000001".parse().unwrap(),
+                    name: DomainName::parse("new.example").unwrap(),
+                    verified: Some(SystemClock.now()),
+                    version: 1,
+                };
+                store::domain::upsert(tx, &domain, 1).await
+            })
+        })
+        .await;
+
+    let (moved, ()) = tokio::join!(okta.replace(&alice, "alice@new.example"), async {
+        okta.waiting(1).await;
+        verified.go_on().await;
+    });
+
+    assert_eq!(held(&moved.unwrap()), AccessState::Active);
 }
 
 #[tokio::test] // rule: C-03 (part)

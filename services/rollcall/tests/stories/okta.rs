@@ -16,6 +16,7 @@ use crate::world::{World, rounds, user};
 #[tokio::test(flavor = "multi_thread")]
 async fn okta_provisions_twice_in_each_mode_without_a_wrong_answer() {
     let world = World::start().await;
+    let mut users = 0;
     for mode in [Mode::Wizard, Mode::Oin, Mode::OinPatch] {
         for _ in 0..2 {
             let mut options = Options::new(format!("{}/scim/v2", world.base), world.token.clone());
@@ -27,8 +28,10 @@ async fn okta_provisions_twice_in_each_mode_without_a_wrong_answer() {
             let report = rollcall_simulator::run(&options, &Silent).await;
 
             assert!(report.passed(), "{report}");
+            users += options.users;
         }
     }
+    println!("figure: {users} users in three modes, twice each on the same data, no wrong answer");
 }
 
 #[tokio::test(flavor = "multi_thread")] // rule: D-06

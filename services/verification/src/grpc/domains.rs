@@ -246,7 +246,7 @@ impl Api {
                 let row = claim::find(tx, &account, id).await?;
                 let before = row.ok_or_else(|| Error::UnknownDomain(id.to_string()))?;
                 let before = before.claim;
-                if etag != before.etag() {
+                if !rollcall_types::etag::matches(&etag, &before.etag()) {
                     let etag = before.etag();
                     return Err(Error::VersionMismatch { etag });
                 }

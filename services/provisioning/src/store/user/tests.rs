@@ -1,14 +1,14 @@
 //! What Okta waits for walks an index, and users come back as they were stored.
 
 use rollcall_scim::{MultiValue, User as Attributes};
-use rollcall_types::DomainId;
+use rollcall_types::{Clock, DomainId, SystemClock};
 
 use super::*;
 use crate::account::{self as accounts, Account, PricingModel};
 use crate::store::account as account_store;
 use crate::store::domain::{self, Projected, Waiting};
 use crate::store::plan::{acme, open_store, plan};
-use crate::user::{self as rules, Moment};
+use crate::user::{self as rules, Moment, Unique};
 
 fn filtered(filter: &str) -> Condition {
     compile(Some(&Filter::parse(filter).unwrap())).unwrap()
@@ -21,7 +21,7 @@ async fn each_query_walks_an_index_and_sorts_nothing() {
     let domain = DomainName::parse("acme.example").unwrap();
     let (all, first) = (Condition::default(), Slice::Skip(0));
     let after = Slice::After(Uuid::nil());
-    let alice = filtered("userName eq \"alice\"");
+    let by_name = filtered("userName eq \"alice\"");
     let nobody = ("", Uuid::nil());
     let (token, user) = (
         TokenId::from_uuid(Uuid::nil()),
@@ -37,14 +37,10 @@ async fn each_query_walks_an_index_and_sorts_nothing() {
     for (query, index) in [
         (page(db, &acme, &all, first, 9), key),
         (page(db, &acme, &all, after, 9), key_after),
-        (page(db, &acme, &alice, first, 9), name),
-        (total(db, &acme, &alice), name),
+        (page(db, &acme, &by_name, first, 9), name),
+        (total(db, &acme, &by_name), name),
         (total(db, &acme, &all), "user_counts"),
         (held_page(db, &acme, &domain, 9), held),
-        (
-            token_and_user(db, token, user),
-            "u USING INDEX sqlite_autoindex_users_1",
-        ),
         (snapshot_page(db, None, nobody, 9), snapshot),
         (snapshot_page(db, Some(&acme), nobody, 9), snapshot_of_one),
     ] {
@@ -52,11 +48,35 @@ async fn each_query_walks_an_index_and_sorts_nothing() {
         assert!(plan.contains(index), "{plan}");
         assert!(!plan.contains("SCAN") && !plan.contains("B-TREE"), "{plan}");
     }
+
+    let alice = alice(ConnectionId::from_uuid(Uuid::nil()), SystemClock.now());
+    let external = "INDEX users_external_id (account_id=? AND connection_id=? AND external_id=?)";
+    for (query, indices) in [
+        (holding(db, &alice, Unique::UserName), vec![name]),
+        (holding(db, &alice, Unique::ExternalId), vec![external]),
+        (
+            token_and_user(db, token, user),
+            vec![
+                "t USING INDEX tokens_look_up (token_id=?)",
+                "c USING INDEX sqlite_autoindex_connections_1",
+                "u USING INDEX sqlite_autoindex_users_1 (account_id=? AND user_id=?)",
+                "d USING INDEX sqlite_autoindex_domains_1 (account_id=? AND name=?)",
+            ],
+        ),
+    ] {
+        let plan = plan(&store, query).await;
+        for index in indices {
+            assert!(plan.contains(index), "{index}: {plan}");
+        }
+        assert!(!plan.contains("SCAN u"), "{plan}");
+    }
 }
 
 fn alice(connection: ConnectionId, now: Timestamp) -> User {
     let attributes = Attributes {
         user_name: "alice@acme.example".to_owned(),
+        external_id: Some("00u1".to_owned()),
+        roles: Some(vec![MultiValue::new("Sales Manager")]),
         emails: ["alice@acme.example", "al@acme.example", "a@acme.example"]
             .map(MultiValue::new)
             .to_vec(),
@@ -107,6 +127,7 @@ async fn a_user_comes_back_to_the_microsecond_and_its_addresses_go_with_it() {
             insert(tx, &user, &origin).await?;
             let with = addresses(tx).await;
             let found = find(tx, &user.account, user.id).await?;
+            assert_eq!(found, Some(Row::of(&user)?));
             let found = found.map(|row| row.decode(&user.account)).transpose()?;
             let entry = account_store::find(tx, &user.account).await?;
             delete(tx, &user, &origin).await?;
