@@ -1,5 +1,6 @@
 //! The nouns that every part of Rollcall shares: typed ids, email addresses, domain names, the
-//! one normaliser of identifiers, time, random bytes and bearer credentials.
+//! one normaliser of identifiers, who makes a change, entity tags, time, random bytes and bearer
+//! credentials.
 //!
 //! Knows nothing of SCIM, gRPC, HTTP or storage, and does no IO but reading the system's clock
 //! and random source, each behind a trait.

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use rollcall_rpc::failure;
 use rollcall_rpc::pb::permissions::v1 as permissions;
 use rollcall_rpc::pb::permissions::v1::access_service_client::AccessServiceClient;
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::feed_service_client::FeedServiceClient;
 use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
+use rollcall_rpc::{Reason, failure};
 use serde_json::json;
 
 use super::output::{fields, json_time, print, table, time, visible};
@@ -20,6 +20,7 @@ use crate::cli::Error;
 #[command(after_help = "Examples:
   rollcall user list acme
   rollcall user explain acme alice@acme.example
+  rollcall user check acme alice@acme.example deals.read
   rollcall user watch acme")]
 pub enum Command {
     /// List the users of an account.
@@ -48,6 +49,16 @@ pub enum Command {
         account: String,
         /// Its id or userName.
         user: String,
+    },
+    /// Ask whether a user has a permission, as the product does.
+    #[command(after_help = "Example:\n  rollcall user check acme alice@acme.example deals.read")]
+    Check {
+        /// The account.
+        account: String,
+        /// Its id or userName.
+        user: String,
+        /// The permission's key in the catalogue.
+        key: String,
     },
     /// Follow the users of an account, as JSON: first the state, then every change.
     #[command(after_help = "Example:\n  rollcall user watch acme")]
@@ -118,6 +129,20 @@ pub async fn run(target: &Target, command: Command) -> Result<ExitCode, Error> {
             let explained = answer.map_err(|s| told_of(&account, &s))?.into_inner();
             explain(target, &explained)?;
         }
+        Command::Check { account, user, key } => {
+            let user = find(&mut UserServiceClient::new(backend.clone()), &account, user).await?;
+            let request = permissions::CheckPermissionRequest {
+                account_id: account.clone(),
+                user_id: user.user_id,
+                permission_key: key.clone(),
+                at_least: String::new(),
+            };
+            let answer = AccessServiceClient::new(backend)
+                .check_permission(request)
+                .await;
+            let checked = answer.map_err(|s| told_of(&account, &s))?.into_inner();
+            check(target, &key, &checked)?;
+        }
         Command::Watch { account } => {
             // The feed of an account that was never put is empty, and lasts.
             account::must_exist(&backend, &account).await?;
@@ -155,26 +180,42 @@ async fn watch(
     account: String,
 ) -> Result<(), Error> {
     use pb::watch_response::Mark;
-    let request = pb::WatchRequest {
+    let mut request = pb::WatchRequest {
         account_id: account.clone(),
         kinds: vec![pb::ResourceKind::User.into()],
         cursor: String::new(),
         consumer: "rollcall-cli".to_owned(),
     };
-    let mut stream = client
-        .watch(request)
-        .await
-        .map_err(|s| told_of(&account, &s))?
-        .into_inner();
+    let open = |status| broken(&status, &account);
+    let stream = client.watch(request.clone()).await;
+    let mut stream = stream.map_err(|s| told_of(&account, &s))?.into_inner();
     loop {
         let message = match stream.message().await {
             Ok(Some(message)) => message,
             Ok(None) => return Err(ended("the service ended the stream", &account)),
+            Err(status) if failure::read(&status).reason == Some(Reason::StreamAged) => {
+                stream = client
+                    .watch(request.clone())
+                    .await
+                    .map_err(open)?
+                    .into_inner();
+                continue;
+            }
             Err(status) => return Err(broken(&status, &account)),
         };
-        let Some(Mark::Changes(page)) = message.mark else {
-            continue;
+        let page = match message.mark {
+            Some(Mark::Changes(page)) => page,
+            Some(Mark::SnapshotEnd(end)) => {
+                request.cursor = end.cursor;
+                continue;
+            }
+            Some(Mark::Progress(progress)) => {
+                request.cursor = progress.cursor;
+                continue;
+            }
+            Some(Mark::Reset(_)) | None => continue,
         };
+        request.cursor.clone_from(&page.cursor);
         for change in page.changes {
             let op = change
                 .op()
@@ -307,6 +348,23 @@ fn explain(target: &Target, explained: &permissions::ExplainUserResponse) -> Res
         keys.join(", ")
     };
     print(format!("\npermissions: {keys}"))
+}
+
+fn check(
+    target: &Target,
+    key: &str,
+    checked: &permissions::CheckPermissionResponse,
+) -> Result<(), Error> {
+    let cause = checked.cause().as_str_name();
+    let cause = cause.trim_start_matches("CHECK_CAUSE_");
+    if target.json {
+        return print(
+            json!({"key": key, "allowed": checked.allowed, "cause": cause,
+                            "as_of_time": json_time(checked.as_of_time.as_ref())}),
+        );
+    }
+    let verdict = if checked.allowed { "allowed" } else { "denied" };
+    print(format!("{}: {verdict} ({cause})", visible(key)))
 }
 
 fn to_json(user: &pb::User) -> serde_json::Value {

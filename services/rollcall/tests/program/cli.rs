@@ -128,6 +128,14 @@ async fn an_operator_sees_users_their_roles_and_their_deactivation() {
         ["Wizard", "NO_SUCH_SET", "-"]
     );
 
+    let check = |key| ["user", "check", "acme", "ada@acme.example", key];
+    let allowed = program.shows(&check("deals.read")).await;
+    assert_eq!(allowed.trim_end(), "deals.read: allowed (GRANTED)");
+    let denied = program.shows(&check("billing.manage")).await;
+    assert_eq!(denied.trim_end(), "billing.manage: denied (NOT_GRANTED)");
+    let unknown = program.shows(&check("no.such")).await;
+    assert_eq!(unknown.trim_end(), "no.such: denied (KEY_UNKNOWN)");
+
     let off = json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
         "Operations": [{"op": "replace", "value": {"active": false}}],
@@ -141,6 +149,8 @@ async fn an_operator_sees_users_their_roles_and_their_deactivation() {
     assert_eq!(row(&list, "ada@")[2], "DEACTIVATED");
     let show = program.shows(&["user", "show", "acme", id]).await;
     assert!(show.contains("The user was deactivated in Okta."), "{show}");
+    let denied = "deals.read: denied (USER_DEACTIVATED)";
+    program.comes_to_show(&check("deals.read"), denied).await;
     let explained = program.comes_to_show(&explain, "permissions: none").await;
     assert!(
         explained.starts_with("The user is deactivated, so nothing is granted."),
