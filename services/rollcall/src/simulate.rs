@@ -126,7 +126,8 @@ fn prepare(options: &Options) -> Result<rollcall_simulator::Options, Error> {
                 .find(|one| one.id == options.account);
             let account = account.ok_or_else(|| {
                 format!(
-                    "the demo has no account {:?}: try --account acme",
+                    "the demo has no account {:?}: try --account acme, or say where to with \
+                     --base-url, --token and --email-domain",
                     options.account
                 )
             })?;

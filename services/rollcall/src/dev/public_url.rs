@@ -32,6 +32,9 @@ impl FromStr for PublicUrl {
                 if !authority.host().is_empty() && !authority.as_str().contains('@') => {}
             _ => return Err(refused("it has to name a host, and nothing before it")),
         }
+        if uri.host().is_some_and(|host| host.contains('_')) {
+            return Err(refused("Okta takes no host with an underscore"));
+        }
         Ok(Self(text.trim_end_matches('/').to_owned()))
     }
 }
@@ -68,6 +71,10 @@ mod tests {
             ("https://scim.example.com#top", "no fragment"),
             ("https://user:secret@scim.example.com", "nothing before"),
             ("https://scim example.com", "no URL"),
+            (
+                "https://my_tunnel.example.com",
+                "no host with an underscore",
+            ),
         ] {
             let refused = PublicUrl::from_str(text).unwrap_err();
             assert!(refused.contains(says), "{text}: {refused}");

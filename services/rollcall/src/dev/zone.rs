@@ -150,7 +150,24 @@ async fn bind() -> Result<(UdpSocket, TcpListener), Error> {
     Err("no port of 127.0.0.1 is free for the DNS server".into())
 }
 
-fn parse(text: &str) -> Result<BTreeMap<RrKey, RecordSet>, String> {
+type Records = BTreeMap<RrKey, RecordSet>;
+
+/// The records of a zone file, or what is wrong with which line.
+fn parse(text: &str) -> Result<Records, String> {
+    parse_all(text).map_err(|why| {
+        let lines: Vec<&str> = text.lines().collect();
+        let reads = |count: &usize| {
+            let first = lines.iter().take(*count);
+            let first: String = first.flat_map(|line| [*line, "\n"]).collect();
+            parse_all(&first).is_ok()
+        };
+        let good = (0..lines.len()).rev().find(reads).unwrap_or(0);
+        let line = lines.get(good).unwrap_or(&"").trim();
+        format!("line {}, {line:.100?}: {why}", good + 1)
+    })
+}
+
+fn parse_all(text: &str) -> Result<Records, String> {
     let origin = Name::from_ascii("example.").map_err(|error| error.to_string())?;
     let parser = Parser::new(text.to_owned(), None, Some(origin));
     parser
@@ -159,24 +176,71 @@ fn parse(text: &str) -> Result<BTreeMap<RrKey, RecordSet>, String> {
         .map_err(|error| error.to_string())
 }
 
+/// What the zone file was at the last look.
+struct Seen {
+    /// Its text; `None` while it is gone.
+    text: Option<String>,
+    /// Whether the zone that is served is an older one.
+    is_stale: bool,
+}
+
+/// What a look at the zone file brings.
+#[derive(Debug)]
+enum News {
+    Nothing,
+    /// Other records, and whether that ends a trouble.
+    Zone(Records, bool),
+    /// The old zone stays; why, told once.
+    Trouble(String),
+}
+
+impl Seen {
+    fn look(&mut self, text: Option<&str>) -> News {
+        if text == self.text.as_deref() {
+            return News::Nothing;
+        }
+        self.text = text.map(str::to_owned);
+        let was_stale = self.is_stale;
+        self.is_stale = true;
+        match text.map(parse) {
+            Some(Ok(records)) => {
+                self.is_stale = false;
+                News::Zone(records, was_stale)
+            }
+            Some(Err(why)) => News::Trouble(why),
+            None => News::Trouble("it is gone: put it back".to_owned()),
+        }
+    }
+}
+
 /// Reads the file each second; a text that is no zone is told once and changes nothing.
-async fn follow(handler: &InMemoryZoneHandler, file: &Path, mut known: String) {
+async fn follow(handler: &InMemoryZoneHandler, file: &Path, known: String) {
+    let mut seen = Seen {
+        text: Some(known),
+        is_stale: false,
+    };
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let Ok(text) = tokio::fs::read_to_string(file).await else {
-            continue;
+        let text = match tokio::fs::read_to_string(file).await {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(_) => continue,
         };
-        if text == known {
-            continue;
-        }
-        match parse(&text) {
-            Ok(records) => {
+        match seen.look(text.as_deref()) {
+            News::Nothing => {}
+            News::Zone(records, ends_trouble) => {
                 let sets = records.into_iter().map(|(key, set)| (key, Arc::new(set)));
                 *handler.records_mut().await = sets.collect();
+                if ends_trouble {
+                    tracing::warn!(file = %file.display(), "the zone file is read again");
+                }
             }
-            Err(why) => tracing::warn!(why, "the zone file can't be read; the old zone stays"),
+            News::Trouble(why) => tracing::warn!(
+                file = %file.display(),
+                why,
+                "the zone file can't be read; the zone as it was is served on"
+            ),
         }
-        known = text;
     }
 }
 

@@ -190,3 +190,31 @@ async fn without_a_resolver_example_is_served_and_other_names_are_refused() {
     assert_eq!(own, Answer::None(ResponseCode::NXDomain));
     assert_eq!(other, Answer::Failed(ResponseCode::Refused));
 }
+
+#[test]
+fn what_is_wrong_with_the_zone_file_is_told_once_with_its_line_and_when_it_is_over() {
+    let mut seen = Seen {
+        text: Some(FIRST.to_owned()),
+        is_stale: false,
+    };
+    let file = |more: &str| format!("{FIRST}{more}");
+    let lines = FIRST.lines().count();
+    let trouble = |news| match news {
+        News::Trouble(why) => why,
+        other => panic!("{other:?}"),
+    };
+
+    assert!(matches!(seen.look(Some(&file(""))), News::Nothing));
+    let good = "a.example. IN TXT \"x\"\n";
+    assert!(matches!(seen.look(Some(&file(good))), News::Zone(_, false)));
+    // Two lines became one.
+    let joined = format!("{good}b IN A 127.0.0.1c.example. IN TXT \"y\"\n{good}");
+    let why = trouble(seen.look(Some(&file(&joined))));
+    let place = format!("line {}, \"b IN A 127.0.0.1c.example.", lines + 2);
+    assert!(why.starts_with(&place), "{why}");
+    assert!(matches!(seen.look(Some(&file(&joined))), News::Nothing));
+    assert!(trouble(seen.look(None)).contains("gone"));
+    assert!(matches!(seen.look(None), News::Nothing));
+    assert!(matches!(seen.look(Some(&file(good))), News::Zone(_, true)));
+    assert!(matches!(seen.look(Some(&file(""))), News::Zone(_, false)));
+}
