@@ -6,7 +6,9 @@
 mod ci;
 mod command;
 mod coverage;
+mod debian;
 mod failure;
+mod postgres;
 mod proof;
 mod proto;
 mod rules;

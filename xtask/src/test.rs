@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::command;
 use crate::failure::Failure;
 use crate::steps::{Mode, Step};
 use crate::tools::{self, BUF, NEXTEST};
+use crate::{command, postgres};
 
 /// Names the program that the foreign-client tests call.
 pub(crate) const BUF_VARIABLE: &str = "ROLLCALL_TEST_BUF";
@@ -14,7 +14,7 @@ pub(crate) const BUF_VARIABLE: &str = "ROLLCALL_TEST_BUF";
 pub(crate) const FOREIGN: &str = "foreign::";
 
 /// The steps of `cargo xtask test`.
-pub(crate) const STEPS: [Step; 3] = [TOOLS, TESTS, DOC_TESTS];
+pub(crate) const STEPS: [Step; 4] = [TOOLS, TESTS, POSTGRES_TESTS, DOC_TESTS];
 
 /// Makes the test tools present.
 pub(crate) const TOOLS: Step = Step {
@@ -26,6 +26,12 @@ pub(crate) const TOOLS: Step = Step {
 pub(crate) const TESTS: Step = Step {
     name: "tests",
     work: test,
+};
+
+/// Runs the stories again, on PostgreSQL.
+pub(crate) const POSTGRES_TESTS: Step = Step {
+    name: "stories on PostgreSQL",
+    work: test_on_postgres,
 };
 
 /// Runs the examples in the documentation.
@@ -58,10 +64,47 @@ fn install(mode: Mode) -> Result<String, Failure> {
             "; LEFT OUT: foreign-client tests, for want of buf".to_owned()
         }
     };
+    let left_out = match (postgres::programs(), mode) {
+        (Ok(folder), _) => {
+            println!("  PostgreSQL at {}", folder.display());
+            left_out
+        }
+        (Err(failure), Mode::Strict) => return Err(failure),
+        (Err(failure), Mode::Lenient) => {
+            println!("  PostgreSQL is left out\n  {failure}");
+            left_out + "; LEFT OUT: stories on PostgreSQL, for want of it"
+        }
+    };
     Ok(runner + &left_out)
 }
 
+/// Names the server on which tests make their databases; without it they use files.
+const POSTGRES_VARIABLE: &str = "ROLLCALL_TEST_POSTGRES";
+
+/// The test binaries that take their database from there: package and name.
+const STORIES: [(&str, &str); 5] = [
+    ("rollcall", "program"),
+    ("rollcall", "stories"),
+    ("rollcall-permissions", "story"),
+    ("rollcall-provisioning", "provisioning"),
+    ("rollcall-verification", "stories"),
+];
+
 fn test(mode: Mode) -> Result<String, Failure> {
+    run(mode, None)
+}
+
+fn test_on_postgres(mode: Mode) -> Result<String, Failure> {
+    let Some(programs) = postgres::find() else {
+        return Ok("LEFT OUT, for want of PostgreSQL".to_owned());
+    };
+    let server = postgres::Server::start(&programs)?;
+    println!("  a server of its own: {}", server.url());
+    run(mode, Some(&server))
+}
+
+/// Runs all tests on files, or the stories on a server.
+fn run(mode: Mode, server: Option<&postgres::Server>) -> Result<String, Failure> {
     let buf = tools::find(&BUF);
     let mut tests = if let Some(mut nextest) = find_nextest() {
         let profile = if mode == Mode::Strict {
@@ -69,28 +112,29 @@ fn test(mode: Mode) -> Result<String, Failure> {
         } else {
             "default"
         };
-        nextest.args([
-            "nextest",
-            "run",
-            "--workspace",
-            "--locked",
-            "--profile",
-            profile,
-        ]);
+        nextest.args(["nextest", "run", "--workspace", "--locked"]);
+        nextest.args(["--profile", profile]);
+        let mut filters = Vec::new();
+        if server.is_some() {
+            let stories =
+                STORIES.map(|(package, name)| format!("(package(={package}) & binary(={name}))"));
+            filters.push(format!("({})", stories.join(" | ")));
+        }
         if buf.is_none() {
-            nextest.args(["-E", &format!("not test(/^{FOREIGN}/)")]);
+            filters.push(format!("not test(/^{FOREIGN}/)"));
+        }
+        if !filters.is_empty() {
+            nextest.args(["-E", &filters.join(" & ")]);
         }
         nextest
     } else {
         let mut cargo = command::cargo();
-        cargo.args([
-            "test",
-            "--workspace",
-            "--locked",
-            "--lib",
-            "--bins",
-            "--tests",
-        ]);
+        cargo.args(["test", "--workspace", "--locked"]);
+        if server.is_some() {
+            cargo.args(STORIES.iter().flat_map(|(_, name)| ["--test", name]));
+        } else {
+            cargo.args(["--lib", "--bins", "--tests"]);
+        }
         if buf.is_none() {
             cargo.args(["--", "--skip", FOREIGN]);
         }
@@ -105,6 +149,11 @@ fn test(mode: Mode) -> Result<String, Failure> {
     if mode == Mode::Strict {
         tests.env("CI", "true");
     }
+    match server {
+        Some(server) => tests.env(POSTGRES_VARIABLE, server.url()),
+        // One that somebody named would be used where files are meant.
+        None => tests.env_remove(POSTGRES_VARIABLE),
+    };
     command::run(&mut tests)?;
     Ok(note.to_owned())
 }

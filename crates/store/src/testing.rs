@@ -19,10 +19,18 @@ const SERVER: &str = "ROLLCALL_TEST_POSTGRES";
 /// # Panics
 /// When the server or the folder can't be used.
 pub async fn postgres(folder: &Path) -> Option<Postgres> {
+    Some(Postgres::new(url(folder).await?))
+}
+
+/// The URL of that database.
+///
+/// # Panics
+/// As [`postgres`].
+pub async fn url(folder: &Path) -> Option<SecretString> {
     let server = std::env::var(SERVER).ok()?;
     #[expect(clippy::expect_used, reason = "a test stops where its server is away")]
     let name = name(&server, folder).await.expect("a database for a test");
-    Some(Postgres::new(of_server(&server, &name)))
+    Some(of_server(&server, &name))
 }
 
 /// The name of the folder's database, which a file in it remembers.

@@ -1,5 +1,6 @@
 //! `rollcall dev`: everything in one process on SQLite, with two demo accounts.
 
+mod database_url;
 mod demo;
 pub mod folder;
 pub mod handshake;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assemble::{Databases, Setting, System, assemble};
 use crate::cli::Error;
+use database_url::DatabaseUrl;
 use folder::Folder;
 use handshake::Handshake;
 use public_url::PublicUrl;
@@ -38,6 +40,15 @@ pub struct Options {
     /// The folder of databases and secrets.
     #[arg(long, default_value = ".rollcall")]
     pub data: PathBuf,
+    /// A PostgreSQL database to keep the data in, such as postgres://me@localhost/rollcall; files
+    /// in DATA if not said. Each service makes a schema of its own in it.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "ROLLCALL_DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub database_url: Option<DatabaseUrl>,
     /// Where SCIM is served.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
@@ -87,7 +98,10 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     let key = folder.random("token_key", entropy.as_ref())?;
     let operator_token = base32::encode(&folder.random("grpc_token", entropy.as_ref())?);
     let setting = Setting {
-        databases: Databases::files(folder.path()),
+        databases: options.database_url.as_ref().map_or_else(
+            || Databases::files(folder.path()),
+            |url| Databases::schemas(&url.postgres()),
+        ),
         public_url: public.clone(),
         clock: Arc::new(SystemClock),
         entropy: entropy.clone(),
@@ -109,7 +123,12 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         tasks,
         stores,
         ..
-    } = assemble(setting).await?;
+    } = assemble(setting)
+        .await
+        .map_err(|error| match &options.database_url {
+            Some(_) => format!("{error}: is PostgreSQL running, and --database-url right?").into(),
+            None => error,
+        })?;
     let backend = Backend::in_process(routes.clone(), &layer, &operator_token);
     let running: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
 

@@ -11,6 +11,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rollcall::dev::handshake::{Account, Handshake};
 use rollcall_rpc::Backend;
+use rollcall_store::testing;
+use rollcall_types::ExposeSecret;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -62,7 +64,12 @@ impl Program {
     /// The same with further arguments.
     pub(crate) async fn start_with(folder: &Path, args: &[&str]) -> Self {
         let output = Arc::new(Mutex::new(String::new()));
+        let database = testing::url(folder).await;
+        let database =
+            database.map(|url| ("ROLLCALL_DATABASE_URL", url.expose_secret().to_owned()));
         let mut child = command(folder)
+            .env_remove("ROLLCALL_DATABASE_URL")
+            .envs(database)
             .args(["dev", "--listen", "127.0.0.1:0"])
             .args(["--grpc-listen", "127.0.0.1:0", "--data"])
             .arg(folder)
