@@ -2,7 +2,7 @@
 //!
 //! Okta reaches it through the gateway (`rollcall.scim.v1`), the product through
 //! `rollcall.provisioning.v1`. What decides is in [`account`], [`connection`] and [`user`], pure;
-//! SQL is in `store`, gRPC in `grpc`. Verified domains come by following verification's feed
+//! Okta's writes are put together in `okta`, SQL is in `store`, gRPC in `grpc`. Verified domains come by following verification's feed
 //! ([`domains`]), so that Okta gets its answers while verification is away (D-06).
 
 pub mod account;
@@ -10,6 +10,7 @@ pub mod connection;
 pub mod domains;
 mod error;
 mod grpc;
+mod okta;
 pub mod store;
 pub mod user;
 
