@@ -81,12 +81,16 @@ fn install(mode: Mode) -> Result<String, Failure> {
 /// Names the server on which tests make their databases; without it they use files.
 const POSTGRES_VARIABLE: &str = "ROLLCALL_TEST_POSTGRES";
 
+/// How the names of the tests begin that need that server.
+const POSTGRES: &str = "postgres::";
+
 /// The test binaries that take their database from there: package and name.
-const STORIES: [(&str, &str); 5] = [
+const STORIES: [(&str, &str); 6] = [
     ("rollcall", "program"),
     ("rollcall", "stories"),
     ("rollcall-permissions", "story"),
     ("rollcall-provisioning", "provisioning"),
+    ("rollcall-store", "store"),
     ("rollcall-verification", "stories"),
 ];
 
@@ -102,6 +106,10 @@ fn test_on_postgres(mode: Mode) -> Result<String, Failure> {
     println!("  a server of its own: {}", server.url());
     run(mode, Some(&server))
 }
+
+/// What only files have, of the tests of the store: batches and what lies beside them, and a clock
+/// that stands still while PostgreSQL works.
+const FILES: [&str; 3] = ["writer::", "reopen::", "feed::an_idle_stream"];
 
 /// Runs all tests on files, or the stories on a server.
 fn run(mode: Mode, server: Option<&postgres::Server>) -> Result<String, Failure> {
@@ -119,13 +127,15 @@ fn run(mode: Mode, server: Option<&postgres::Server>) -> Result<String, Failure>
             let stories =
                 STORIES.map(|(package, name)| format!("(package(={package}) & binary(={name}))"));
             filters.push(format!("({})", stories.join(" | ")));
+            let files = FILES.map(|test| format!("test(/^{test}/)")).join(" | ");
+            filters.push(format!("not (package(=rollcall-store) & ({files}))"));
+        } else {
+            filters.push(format!("not test(/^{POSTGRES}/)"));
         }
         if buf.is_none() {
             filters.push(format!("not test(/^{FOREIGN}/)"));
         }
-        if !filters.is_empty() {
-            nextest.args(["-E", &filters.join(" & ")]);
-        }
+        nextest.args(["-E", &filters.join(" & ")]);
         nextest
     } else {
         let mut cargo = command::cargo();
@@ -135,9 +145,16 @@ fn run(mode: Mode, server: Option<&postgres::Server>) -> Result<String, Failure>
         } else {
             cargo.args(["--lib", "--bins", "--tests"]);
         }
+        cargo.arg("--");
         if buf.is_none() {
-            cargo.args(["--", "--skip", FOREIGN]);
+            cargo.args(["--skip", FOREIGN]);
         }
+        let skipped = if server.is_some() {
+            &FILES[..]
+        } else {
+            &[POSTGRES]
+        };
+        cargo.args(skipped.iter().flat_map(|test| ["--skip", test]));
         cargo
     };
     let note = if let Some(buf) = buf {

@@ -117,10 +117,16 @@ impl From<Error> for Status {
             Error::Unsupported(what) => Failure::unsupported(what),
             Error::NotYetApplied => Failure::new(Reason::NotYetApplied, text).retry_after(soon),
             Error::FeedStale { lag } => {
-                let lag = lag.map_or("unknown".to_owned(), |lag| format!("{}s", lag.as_secs()));
-                let message = "the feed of provisioning has been away for too long";
+                let message = if lag.is_some() {
+                    "the feed of provisioning has been away for too long"
+                } else {
+                    "provisioning has not been heard since the start: repeat the call"
+                };
                 Failure::new(Reason::FeedStale, message)
-                    .with("lag", lag)
+                    .with(
+                        "lag",
+                        lag.map_or("unknown".to_owned(), |lag| format!("{}s", lag.as_secs())),
+                    )
                     .retry_after(soon)
             }
             Error::Provisioning(status) => return from_provisioning(&status),

@@ -11,6 +11,7 @@
 mod crowd;
 mod feed;
 mod follower;
+mod postgres;
 mod reopen;
 mod story;
 mod things;

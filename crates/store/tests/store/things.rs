@@ -19,10 +19,10 @@ const TABLES: &[&str] = &[
         version BIGINT NOT NULL,
         change_seq BIGINT NOT NULL,
         PRIMARY KEY (account_id, kind, id))",
+    "CREATE TABLE parents (id TEXT NOT NULL PRIMARY KEY)",
     // Checked by COMMIT alone: a row without its parent makes COMMIT fail.
     "CREATE TABLE children (
         parent TEXT NOT NULL REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)",
-    "CREATE TABLE parents (id TEXT NOT NULL PRIMARY KEY)",
 ];
 
 /// The schema.
@@ -91,7 +91,7 @@ pub(crate) async fn put(tx: &Tx, key: &Key, value: &str) -> Result<i64, Error> {
     let version = next_version(tx, key).await?;
     let position = append(tx, key, Op::Upserted, version, value).await?;
     let sql = "INSERT INTO things (account_id, kind, id, value, version, change_seq) \
-               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO UPDATE SET \
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, kind, id) DO UPDATE SET \
                value = excluded.value, version = excluded.version, \
                change_seq = excluded.change_seq";
     let (account, kind, id) = key;
@@ -119,6 +119,15 @@ pub(crate) async fn delete(tx: &Tx, key: &Key) -> Result<(), Error> {
         append(tx, key, Op::Deleted, version, "").await?;
     }
     Ok(())
+}
+
+/// What a thing holds, if there is one.
+pub(crate) async fn value(db: &impl ConnectionTrait, key: &Key) -> Option<String> {
+    let sql = "SELECT value FROM things WHERE account_id = $1 AND kind = $2 AND id = $3";
+    let (account, kind, id) = key;
+    let values = vec![account.into(), i64::from(*kind).into(), id.into()];
+    let row = db.query_one_raw(statement(db, sql, values)).await.unwrap();
+    row.map(|row| row.try_get("", "value").unwrap())
 }
 
 /// Every thing of an account (or all), of some kinds: key, value and version.

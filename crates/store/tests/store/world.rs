@@ -1,13 +1,13 @@
 //! A store in a folder of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use rollcall_store::feed::{self, Accounts, Mark, Watch, WatchError};
 use rollcall_store::position::Source;
-use rollcall_store::{Error, Store, Tx};
+use rollcall_store::{Error, Store, Tx, testing};
 use rollcall_types::{AccountId, OsEntropy, TestClock};
 use sea_orm::{ConnectionTrait, Statement};
 use tempfile::TempDir;
@@ -33,8 +33,8 @@ impl World {
 
     /// Opens what is in a folder.
     pub(crate) async fn open(folder: TempDir) -> Self {
-        let path = folder.path().join("things.db");
-        let store = Store::open::<Migrator>(&path.into(), &OsEntropy)
+        let database = testing::database(folder.path(), "things").await;
+        let store = Store::open::<Migrator>(&database, &OsEntropy)
             .await
             .unwrap();
         Self {
@@ -50,6 +50,10 @@ impl World {
         let Self { folder, .. } = self;
         meanwhile(folder.path().join("things.db"));
         Self::open(folder).await
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -76,7 +80,7 @@ impl World {
     /// The positions that the feed holds, in its order.
     pub(crate) async fn positions(&self, only: Option<&AccountId>, kinds: &[u8]) -> Vec<i64> {
         let changes = "SELECT seq, account_id, kind FROM changes ORDER BY seq";
-        let statement = Statement::from_string(sea_orm::DbBackend::Sqlite, changes);
+        let statement = Statement::from_string(self.store.reader().get_database_backend(), changes);
         let rows = self.store.reader().query_all_raw(statement).await.unwrap();
         rows.iter()
             .filter(|row| {

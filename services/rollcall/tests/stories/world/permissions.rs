@@ -8,6 +8,8 @@ use rollcall_rpc::pb::permissions::v1::catalogue_service_client::CatalogueServic
 use rollcall_rpc::pb::permissions::v1::management_service_client::ManagementServiceClient;
 use rollcall_rpc::pb::permissions::v1::permission_set_service_client::PermissionSetServiceClient;
 
+use tonic::Code;
+
 use super::World;
 
 impl World {
@@ -64,7 +66,16 @@ impl World {
             at_least: String::new(),
         };
         let mut client = AccessServiceClient::new(self.backend.clone());
-        client.check_permission(request).await.unwrap().into_inner()
+        // Right after the start it is told to repeat the call.
+        for _ in 0..500 {
+            match client.check_permission(request.clone()).await {
+                Err(status) if status.code() == Code::Unavailable => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                answer => return answer.unwrap().into_inner(),
+            }
+        }
+        panic!("permissions do not follow provisioning");
     }
 
     /// Waits until the user has the permission, or has not.
