@@ -31,6 +31,8 @@ const READERS: u32 = 4;
 const WRITERS: u32 = 2;
 /// How long a call waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
+/// After how long without use a connection is tried before it is used.
+const IDLE: Duration = Duration::from_secs(1);
 /// What the server does to statements and transactions of ours that hang.
 const LIMITS: [(&str, &str); 3] = [
     ("statement_timeout", "10s"),
@@ -38,9 +40,13 @@ const LIMITS: [(&str, &str); 3] = [
     ("idle_in_transaction_session_timeout", "10s"),
 ];
 
-/// A transaction that others of the schema wait for.
-const ENTER: &str =
-    "SELECT pg_advisory_xact_lock(hashtextextended('rollcall ' || current_schema(), 0))";
+/// A transaction that others of the schema wait for, and its number.
+const ENTER: &str = "SELECT pg_current_xact_id()::text AS xid FROM \
+     (SELECT pg_advisory_xact_lock(hashtextextended('rollcall ' || current_schema(), 0))) AS turn";
+
+/// How long the fate of a COMMIT whose answer was lost is asked for, and how often.
+const FATE: Duration = Duration::from_secs(10);
+const ASK: Duration = Duration::from_millis(100);
 
 /// The readers' pool.
 pub(crate) async fn readers(database: &Postgres) -> Result<DatabaseConnection, Error> {
@@ -58,8 +64,10 @@ async fn connect(
         .min_connections(1)
         .max_connections(connections)
         .acquire_timeout(ACQUIRE)
-        // A round trip each time; what a dead connection fails with is answered with "try again".
+        // A round trip where it matters little; what a connection that has just died fails with is
+        // answered with "try again".
         .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(IDLE)
         .sqlx_logging(false)
         .map_sqlx_postgres_opts(move |options| settings(options, schema.as_deref(), read_only));
     Ok(sea_orm::Database::connect(options).await?)
@@ -143,8 +151,7 @@ impl Lane {
         E: From<Error>,
         F: for<'a> FnOnce(&'a Tx) -> BoxFuture<'a, Result<T, E>>,
     {
-        let tx = begin(&self.pool).await?;
-        tx.execute_unprepared(ENTER).await.map_err(Error::from)?;
+        let (tx, xid) = self.enter().await?;
         // In a block of its own, so that a panic before the first await is caught too.
         let outcome = AssertUnwindSafe(async { work(&tx).await }).catch_unwind();
         let outcome = outcome.await.unwrap_or_else(|_| {
@@ -153,7 +160,12 @@ impl Lane {
         });
         match outcome {
             Ok(value) => {
-                tx.commit().await.map_err(Error::from)?;
+                if let Err(error) = tx.commit().await {
+                    let error = Error::from(error);
+                    if !matches!(error, Error::TryAgain(_)) || !self.has_committed(xid).await {
+                        return Err(error.into());
+                    }
+                }
                 self.wake
                     .send_modify(|count| *count = count.wrapping_add(1));
                 Ok(value)
@@ -166,11 +178,58 @@ impl Lane {
         }
     }
 
+    /// Begins a transaction, and waits for its turn; and its number. A connection of the pool that
+    /// was lost since it was used last is passed over: nothing was done on it yet.
+    async fn enter(&self) -> Result<(Tx, u64), Error> {
+        let mut lost = 0;
+        loop {
+            let entered = async {
+                let tx = begin(&self.pool).await?;
+                let xid = enter(&tx).await?;
+                Ok::<_, Error>((tx, xid))
+            };
+            match entered.await {
+                Err(Error::TryAgain(_)) if lost < WRITERS => lost += 1,
+                entered => return entered,
+            }
+        }
+    }
+
+    /// Whether a transaction was committed whose COMMIT was not answered, so that nobody is told to
+    /// repeat what is done; `false` also if that can't be found out in time.
+    async fn has_committed(&self, xid: u64) -> bool {
+        let sql = format!("SELECT pg_xact_status('{xid}'::xid8) AS fate");
+        let asked = async {
+            loop {
+                let row = Statement::from_string(DbBackend::Postgres, sql.as_str());
+                let row = self.pool.query_one_raw(row).await.ok().flatten();
+                let fate = row.and_then(|row| row.try_get::<String>("", "fate").ok());
+                match fate.as_deref() {
+                    Some("committed") => return true,
+                    Some("aborted") => return false,
+                    // The server has not noticed yet that we are gone, or is not back.
+                    _ => tokio::time::sleep(ASK).await,
+                }
+            }
+        };
+        tokio::time::timeout(FATE, asked).await.unwrap_or(false)
+    }
+
     pub(crate) async fn close(&self) {
         if let Err(error) = self.pool.clone().close().await {
             tracing::warn!(%error, "closing the writers");
         }
     }
+}
+
+/// Waits for the lane; the number of the transaction.
+async fn enter(tx: &Tx) -> Result<u64, Error> {
+    let enter = Statement::from_string(DbBackend::Postgres, ENTER);
+    let row = tx.query_one_raw(enter).await?;
+    let row = row.ok_or(Error::Corrupt("transaction number"))?;
+    let xid: String = row.try_get("", "xid")?;
+    xid.parse()
+        .map_err(|_| Error::Corrupt("transaction number"))
 }
 
 #[expect(

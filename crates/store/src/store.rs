@@ -91,7 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// What `work` returned, or [`Error::TryAgain`] when it could not be committed: then nothing
-    /// was written, unless the connection was lost while PostgreSQL committed.
+    /// was written, unless PostgreSQL was lost while it committed and for ten seconds after.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,

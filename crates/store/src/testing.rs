@@ -55,6 +55,30 @@ pub async fn database(folder: &Path, name: &str) -> Database {
     }
 }
 
+/// Ends every connection of the database of the test that has this folder, as a restart of the
+/// server does; how many there were.
+///
+/// # Panics
+/// When there is no such database.
+pub async fn cut(folder: &Path) -> usize {
+    #[expect(clippy::expect_used, reason = "a test stops where its server is away")]
+    let cut = async {
+        let url = url(folder).await.expect("a server");
+        let mut options = ConnectOptions::new(url.expose_secret());
+        options.max_connections(1).sqlx_logging(false);
+        let connection = sea_orm::Database::connect(options).await?;
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql);
+        let ended = connection.query_all_raw(statement).await?;
+        connection.close().await?;
+        Ok::<_, sea_orm::DbErr>(ended.len())
+    }
+    .await
+    .expect("the database of the test");
+    cut
+}
+
 fn of_server(server: &str, database: &str) -> SecretString {
     // The query, such as the folder of a socket, follows the name.
     let (server, query) = server.split_once('?').unwrap_or((server, ""));

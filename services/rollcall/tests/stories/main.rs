@@ -11,6 +11,7 @@ mod bad_input;
 mod domain;
 mod feed;
 mod okta;
+mod postgres;
 mod races;
 mod released;
 mod users;

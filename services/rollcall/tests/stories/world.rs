@@ -1,9 +1,11 @@
-//! One whole system on SQLite in a temporary folder, served on free ports of loopback.
+//! One whole system, on SQLite in a temporary folder or on a database of the server that tests are
+//! to use, served on free ports of loopback.
 
 mod permissions;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -103,11 +105,16 @@ pub(crate) struct World {
     pub(crate) dns: Arc<PlayedDns>,
     pub(crate) clock: Arc<MovedClock>,
     client: Client<HttpConnector, Full<Bytes>>,
-    _folder: TempDir,
+    folder: TempDir,
     _stop: DropGuard,
 }
 
 impl World {
+    /// What names its database.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let stop = CancellationToken::new();
@@ -180,7 +187,7 @@ impl World {
             dns,
             clock,
             client: Client::builder(TokioExecutor::new()).build_http(),
-            _folder: folder,
+            folder,
             _stop: stop.drop_guard(),
         };
         world.token = world.account("acme").await;
