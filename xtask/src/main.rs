@@ -57,11 +57,16 @@ enum Task {
         brief: bool,
     },
     /// Runs the long tests in full counts, on optimised code, and keeps the figures they print
-    #[command(after_help = "Examples:\n  cargo xtask soak\n  cargo xtask soak --filter kill")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask soak\n  cargo xtask soak --filter kill\n  cargo xtask soak --postgres"
+    )]
     Soak {
         /// Takes only tests whose name contains this text
         #[arg(long, value_name = "TEXT", value_parser = soak::parse_filter)]
         filter: Option<String>,
+        /// Runs on a PostgreSQL server of its own instead of files
+        #[arg(long)]
+        postgres: bool,
     },
 }
 
@@ -71,7 +76,9 @@ fn main() -> ExitCode {
         Task::Ci => steps::run("ci", &ci::STEPS, Mode::Strict),
         Task::Proto { fix } => proto::run(fix, Mode::of_environment()),
         Task::Coverage { brief } => coverage::run(brief),
-        Task::Soak { filter } => soak::run(filter.as_deref(), Mode::of_environment()),
+        Task::Soak { filter, postgres } => {
+            soak::run(filter.as_deref(), postgres, Mode::of_environment())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::command;
 use crate::failure::Failure;
+use crate::postgres::{self, Server};
 use crate::steps::Mode;
 use crate::test;
 use crate::tools::{self, BUF};
@@ -46,7 +47,12 @@ pub(crate) fn parse_filter(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// When a test fails, or cargo-nextest can't be had.
-pub(crate) fn run(filter: Option<&str>, mode: Mode) -> Result<(), Failure> {
+pub(crate) fn run(filter: Option<&str>, on_postgres: bool, mode: Mode) -> Result<(), Failure> {
+    let server = if on_postgres {
+        Some(Server::start(&postgres::programs()?)?)
+    } else {
+        None
+    };
     let buf = match (tools::ensure(&BUF), mode) {
         (Ok(buf), _) => Some(buf),
         (Err(failure), Mode::Strict) => return Err(failure),
@@ -55,7 +61,11 @@ pub(crate) fn run(filter: Option<&str>, mode: Mode) -> Result<(), Failure> {
             None
         }
     };
-    let mut tests = soak_tests(filter, buf.is_some())?;
+    let mut tests = soak_tests(&wanted(filter, buf.is_some(), on_postgres))?;
+    match &server {
+        Some(server) => tests.env(test::POSTGRES_VARIABLE, server.url()),
+        None => tests.env_remove(test::POSTGRES_VARIABLE),
+    };
     if let Some(buf) = buf {
         tests.env(test::BUF_VARIABLE, buf);
     }
@@ -84,7 +94,10 @@ pub(crate) fn run(filter: Option<&str>, mode: Mode) -> Result<(), Failure> {
     let path = command::root().join(FILE);
     if !figures.is_empty() {
         let result = if status.success() { "passed" } else { "FAILED" };
-        keep(&path, &section(filter, result, &figures)?)?;
+        keep(
+            &path,
+            &section(&arguments(filter, on_postgres), result, &figures)?,
+        )?;
     }
     println!("\nsoak: {} figures appended to {FILE}", figures.len());
     if status.success() {
@@ -101,7 +114,7 @@ fn unfinished(why: &str) -> Failure {
     )
 }
 
-fn soak_tests(filter: Option<&str>, foreign: bool) -> Result<Command, Failure> {
+fn soak_tests(wanted: &str) -> Result<Command, Failure> {
     let mut tests = test::nextest()?;
     tests.args([
         "nextest",
@@ -112,16 +125,17 @@ fn soak_tests(filter: Option<&str>, foreign: bool) -> Result<Command, Failure> {
         "ci",
     ]);
     tests.args(["--profile", "soak", "--no-capture", "-E"]);
-    tests.arg(wanted(filter, foreign));
+    tests.arg(wanted);
     tests.env(SOAK_VARIABLE, "1");
     Ok(tests)
 }
 
 /// The tests to run, in the words of the test runner.
-fn wanted(filter: Option<&str>, foreign: bool) -> String {
+fn wanted(filter: Option<&str>, foreign: bool, on_postgres: bool) -> String {
     let named = filter.map(|text| format!(" & test(/{text}/)"));
     let left_out = (!foreign).then(|| format!(" - test(/^{}/)", test::FOREIGN));
-    [Some(format!("({TESTS})")), named, left_out]
+    let server = (!on_postgres).then(|| format!(" - test(/^{}/)", test::POSTGRES));
+    [Some(format!("({TESTS})")), named, left_out, server]
         .into_iter()
         .flatten()
         .collect()
@@ -132,17 +146,21 @@ fn figure(line: &str) -> Option<&str> {
     line.split_once(FIGURE).map(|(_, figure)| figure.trim_end())
 }
 
+/// What the run was asked for, as it was typed.
+fn arguments(filter: Option<&str>, on_postgres: bool) -> String {
+    let filter = filter.map(|text| format!(" --filter {text}"));
+    let server = on_postgres.then(|| " --postgres".to_owned());
+    [server, filter].into_iter().flatten().collect()
+}
+
 /// What is appended for one run.
-fn section(filter: Option<&str>, result: &str, figures: &[String]) -> Result<String, Failure> {
+fn section(arguments: &str, result: &str, figures: &[String]) -> Result<String, Failure> {
     let date = command::output(command::program("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?;
     let commit = command::output(command::program("git").args(["describe", "--always", "--dirty"]))
         .unwrap_or_else(|_| "no git".to_owned());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let filter = filter
-        .map(|text| format!(" --filter {text}"))
-        .unwrap_or_default();
     let mut text = format!(
-        "\n## {date}\n\n`cargo xtask soak{filter}` {result}; commit {commit}, {cores} cores.\n\n"
+        "\n## {date}\n\n`cargo xtask soak{arguments}` {result}; commit {commit}, {cores} cores.\n\n"
     );
     for figure in figures {
         text.push_str("- ");
@@ -181,11 +199,12 @@ mod tests {
 
     #[test]
     fn tests_are_chosen_by_name_and_by_what_there_is() {
-        assert_eq!(wanted(None, true), format!("({TESTS})"));
+        assert_eq!(wanted(None, true, true), format!("({TESTS})"));
         assert_eq!(
-            wanted(Some("kill"), false),
-            format!("({TESTS}) & test(/kill/) - test(/^foreign::/)")
+            wanted(Some("kill"), false, false),
+            format!("({TESTS}) & test(/kill/) - test(/^foreign::/) - test(/^postgres::/)")
         );
+        assert_eq!(arguments(Some("kill"), true), " --postgres --filter kill");
     }
 
     #[test]

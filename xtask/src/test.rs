@@ -79,10 +79,10 @@ fn install(mode: Mode) -> Result<String, Failure> {
 }
 
 /// Names the server on which tests make their databases; without it they use files.
-const POSTGRES_VARIABLE: &str = "ROLLCALL_TEST_POSTGRES";
+pub(crate) const POSTGRES_VARIABLE: &str = "ROLLCALL_TEST_POSTGRES";
 
 /// How the names of the tests begin that need that server.
-const POSTGRES: &str = "postgres::";
+pub(crate) const POSTGRES: &str = "postgres::";
 
 /// The test binaries that take their database from there: package and name.
 const STORIES: [(&str, &str); 6] = [
