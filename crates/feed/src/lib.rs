@@ -17,7 +17,7 @@ use rollcall_rpc::prost_types::Timestamp;
 use rollcall_rpc::{Caller, CallerKind, Failure, Reason};
 use rollcall_store::feed::{self, Accounts, Change, Mark, Op, ResetCause, Rows, Watch, WatchError};
 use rollcall_store::position::Source;
-use rollcall_store::{ChangeToken, Error, Store, TokenKey};
+use rollcall_store::{ChangeId, ChangeToken, Error, Store, TokenKey};
 use rollcall_types::{AccountId, Actor, ActorKind, Clock};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -145,11 +145,11 @@ impl Server {
 
     /// The text that names a change.
     #[must_use]
-    pub fn token(&self, source: Source, position: i64) -> String {
+    pub fn token(&self, source: Source, change: ChangeId) -> String {
         self.token_key.seal(ChangeToken {
             source,
             epoch: self.store.epoch(),
-            position,
+            change,
         })
     }
 
@@ -178,7 +178,7 @@ impl Server {
     }
 
     fn common(&self, source: Source, change: &Change) -> Common {
-        let token = change.position.map(|at| self.token(source, at));
+        let token = change.id.map(|id| self.token(source, id));
         let paths = change.changed_paths.split_whitespace();
         let op = match change.op {
             Op::Upserted => common::ChangeOp::Upserted,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rollcall_types::{AccountId, base32};
 
 use crate::feed::Accounts;
-use crate::position::{Epoch, Source};
+use crate::position::{Epoch, Position, Reached, Source};
 
 /// A place in one feed, for one choice of accounts and kinds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,27 +26,21 @@ pub enum Place {
     /// In the snapshot that began at `position`, after the row `key` of the kind at `kind` in the
     /// order of the feed's kinds.
     Snapshot {
-        /// The position at which the snapshot began.
-        position: i64,
+        /// The moment at which the snapshot began.
+        position: Position,
         /// Which kind.
         kind: u8,
         /// The last row sent; empty before the first.
         key: String,
     },
     /// The snapshot's rows are sent; its end is not, since changes made during the scan go first.
-    CatchUp {
-        /// The last change sent.
-        position: i64,
-    },
+    CatchUp(Reached),
     /// In the changes.
-    Changes {
-        /// The last change sent.
-        position: i64,
-    },
+    Changes(Reached),
 }
 
 /// Marks a cursor of this form.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 const SOURCES: [Source; 3] = [
     Source::Provisioning,
@@ -64,8 +58,8 @@ impl Cursor {
                 kind,
                 key,
             } => format!("s {position} {kind} {key}"),
-            Place::CatchUp { position } => format!("e {position}"),
-            Place::Changes { position } => format!("c {position}"),
+            Place::CatchUp(reached) => format!("e {reached}"),
+            Place::Changes(reached) => format!("c {reached}"),
         };
         let source = self.source as u8;
         let body = format!("{VERSION} {source} {} {} {place}", self.epoch, self.filter);
@@ -100,17 +94,13 @@ impl Cursor {
             "s" => {
                 let mut parts = rest.splitn(3, ' ');
                 Place::Snapshot {
-                    position: parts.next()?.parse().ok()?,
+                    position: Position::parse(parts.next()?)?,
                     kind: parts.next()?.parse().ok()?,
                     key: parts.next()?.to_owned(),
                 }
             }
-            "e" => Place::CatchUp {
-                position: rest.parse().ok()?,
-            },
-            "c" => Place::Changes {
-                position: rest.parse().ok()?,
-            },
+            "e" => Place::CatchUp(Reached::parse(rest)?),
+            "c" => Place::Changes(Reached::parse(rest)?),
             _ => return None,
         };
         Some(Self {
@@ -147,19 +137,23 @@ mod tests {
     #[test]
     fn every_place_comes_back_and_a_torn_cursor_does_not() {
         let epoch = Epoch::generate(&OsEntropy);
+        let snapshot = Position::parse("x7:9:1,3").unwrap();
         let places = [
             Place::Snapshot {
-                position: 7,
+                position: Position::Sequence(7),
                 kind: 2,
                 key: "acme 0193 x".to_owned(),
             },
             Place::Snapshot {
-                position: 7,
+                position: snapshot.clone(),
                 kind: 0,
                 key: String::new(),
             },
-            Place::CatchUp { position: 9 },
-            Place::Changes { position: i64::MAX },
+            Place::CatchUp(Reached::whole(Position::Sequence(9))),
+            Place::Changes(Reached {
+                whole: snapshot.clone(),
+                part: Some((snapshot, i64::MAX)),
+            }),
         ];
         for (place, source) in places.into_iter().zip(SOURCES.into_iter().cycle()) {
             let cursor = Cursor {

@@ -1,13 +1,17 @@
 //! The change feed: one append-only table per service, written in the transaction of the change
 //! (U-12). Its reader, from snapshot to changes, is [`watch`].
 //!
-//! On SQLite there is one writer, so the order of `seq` is the order of commit.
+//! On SQLite there is one writer, so the order of `seq` is the order of commit. On PostgreSQL a
+//! `seq` is drawn, and a transaction gets its number, before it commits: neither orders commits. A
+//! reader goes from snapshot to snapshot, and between two of them by `seq`, which is drawn when a
+//! resource's row is won, so that the changes of one resource stay in order.
 
 use futures::TryStreamExt;
 use rollcall_types::{AccountId, Actor, ActorKind, RequestId, Timestamp};
+use sea_orm::prelude::{DateTimeUtc, Uuid};
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, Statement,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, Statement, Value,
 };
 use sea_orm_migration::SchemaManager;
 use sea_orm_migration::prelude::{Index, Table};
@@ -17,44 +21,13 @@ use sea_orm_migration::schema::{
 
 use crate::Tx;
 use crate::error::Error;
+use crate::position::{ChangeId, Position, Reached};
 use crate::schema;
+use crate::snapshot::Snapshot;
 
 mod stream;
 
 pub use stream::{Accounts, MAX_AGE, Mark, ResetCause, Rows, Watch, WatchError, watch};
-
-#[expect(
-    clippy::disallowed_methods,
-    unreachable_pub,
-    reason = "what sea-orm generates"
-)]
-mod row {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "changes")]
-    pub struct Model {
-        #[sea_orm(primary_key)]
-        pub seq: i64,
-        pub account_id: String,
-        pub kind: i64,
-        pub resource_id: String,
-        pub op: i64,
-        pub version: i64,
-        pub time: DateTimeUtc,
-        pub actor_kind: i64,
-        pub actor_id: String,
-        pub request_id: Option<Uuid>,
-        pub changed_paths: String,
-        pub before: String,
-        pub after: String,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-use row::{Column, Entity, Model};
 
 /// How many changes one page holds at most.
 pub const PAGE: u64 = 1000;
@@ -102,8 +75,8 @@ pub struct NewChange<'a> {
 /// One change as it was read.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// Its position; `None` for a row of the snapshot.
-    pub position: Option<i64>,
+    /// Which change it is; `None` for a row of the snapshot.
+    pub id: Option<ChangeId>,
     /// The account.
     pub account: AccountId,
     /// The service's number for the kind of resource.
@@ -165,16 +138,24 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col("account_id")
         .col("seq")
         .take();
-    manager.create_index(index).await
+    manager.create_index(index).await?;
+    if manager.get_database_backend() == DbBackend::Postgres {
+        // The transaction of the change: what a snapshot tells apart.
+        let sql = "ALTER TABLE changes ADD xid xid8 NOT NULL DEFAULT pg_current_xact_id()";
+        manager.get_connection().execute_unprepared(sql).await?;
+        let sql = "CREATE INDEX changes_xid ON changes (xid, seq)";
+        manager.get_connection().execute_unprepared(sql).await?;
+    }
+    Ok(())
 }
 
-/// Appends a change and returns its position, which the row of the resource must store too.
+/// Appends a change and returns its name; the row of the resource must store its `seq` too.
 ///
 /// A raw statement: every write of every service is one, and an `ActiveModel` costs twice as much.
 ///
 /// # Errors
 /// What the database says.
-pub async fn append(tx: &Tx, change: NewChange<'_>) -> Result<i64, Error> {
+pub async fn append(tx: &Tx, change: NewChange<'_>) -> Result<ChangeId, Error> {
     let values = vec![
         change.account.as_str().into(),
         i64::from(change.kind).into(),
@@ -189,116 +170,213 @@ pub async fn append(tx: &Tx, change: NewChange<'_>) -> Result<i64, Error> {
         change.before.into(),
         change.after.into(),
     ];
-    let statement = Statement::from_sql_and_values(
-        tx.get_database_backend(),
+    let backend = tx.get_database_backend();
+    let sql = format!(
         "INSERT INTO changes (account_id, kind, resource_id, op, version, time, actor_kind, \
          actor_id, request_id, changed_paths, before, after) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING seq",
-        values,
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING {}",
+        id_columns(backend)
     );
     let row = tx
-        .query_one_raw(statement)
+        .query_one_raw(Statement::from_sql_and_values(backend, sql, values))
         .await?
-        .ok_or(Error::Corrupt("position"))?;
-    Ok(row.try_get("", "seq")?)
+        .ok_or(Error::Corrupt("change"))?;
+    id(&row)
 }
 
-/// The position of the newest change; 0 in an empty feed.
+/// What names a change, among its columns.
+fn id_columns(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "seq, xid::text AS xid",
+        _ => "seq, '0' AS xid",
+    }
+}
+
+fn id(row: &QueryResult) -> Result<ChangeId, Error> {
+    let xid: String = row.try_get("", "xid")?;
+    Ok(ChangeId {
+        xid: xid.parse().map_err(|_| Error::Corrupt("xid"))?,
+        seq: row.try_get("", "seq")?,
+    })
+}
+
+/// The present moment.
 ///
 /// # Errors
 /// What the database says.
-pub async fn last_position(db: &impl ConnectionTrait) -> Result<i64, Error> {
-    let last = newest().into_tuple::<Option<i64>>().one(db).await?;
-    Ok(last.flatten().unwrap_or(0))
+pub async fn now(db: &impl ConnectionTrait) -> Result<Position, Error> {
+    let backend = db.get_database_backend();
+    let row = db
+        .query_one_raw(Statement::from_string(backend, moment(backend)))
+        .await?
+        .ok_or(Error::Corrupt("position"))?;
+    if backend == DbBackend::Postgres {
+        let text: String = row.try_get("", "now")?;
+        let snapshot = Snapshot::parse(&text).ok_or(Error::Corrupt("snapshot"))?;
+        return Ok(Position::Snapshot(snapshot));
+    }
+    let last: Option<i64> = row.try_get("", "now")?;
+    Ok(Position::Sequence(last.unwrap_or(0)))
 }
 
-fn newest() -> Select<Entity> {
-    Entity::find()
-        .select_only()
-        .column_as(Column::Seq.max(), "last")
+fn moment(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "SELECT pg_current_snapshot()::text AS now",
+        _ => "SELECT MAX(seq) AS now FROM changes",
+    }
 }
 
-/// Reads changes after `after` up to `until`, at most [`PAGE`] of them.
+/// Whether the last change of a row had been committed at a moment: a condition on the column that
+/// holds its `seq`, with one parameter, `$n`.
+///
+/// A change that is no longer there was dropped long ago, so it had been.
+#[must_use]
+pub fn committed_by(position: &Position, column: &str, n: usize) -> (String, Value) {
+    match position {
+        Position::Sequence(last) => (format!("{column} <= ${n}"), (*last).into()),
+        Position::Snapshot(snapshot) => {
+            // A subquery for each row, which no planner can turn into a join with all changes.
+            let sql = format!(
+                "COALESCE((SELECT pg_visible_in_snapshot(c.xid, (SELECT ${n}::pg_snapshot)) \
+                 FROM changes c WHERE c.seq = {column}), TRUE)"
+            );
+            (sql, snapshot.to_string().into())
+        }
+    }
+}
+
+/// [`committed_by`] as a condition of a typed query.
+#[must_use]
+pub fn is_committed_by(position: &Position, column: &'static str) -> SimpleExpr {
+    match position {
+        Position::Sequence(last) => Expr::cust(format!("{column} <= {last}")),
+        Position::Snapshot(_) => {
+            let (sql, value) = committed_by(position, column, 1);
+            Expr::cust_with_values(sql, [value])
+        }
+    }
+}
+
+/// Which changes a reader wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Of one account; `None` for all.
+    pub account: Option<&'a AccountId>,
+    /// Of these kinds.
+    pub kinds: &'a [u8],
+}
+
+/// Reads what was committed after `reached` up to the moment `until`, in an order that keeps the
+/// changes of each resource in theirs, at most [`PAGE`] changes and no more after [`PAGE_BYTES`] of
+/// text; and how far that is. `until` must be what a reader that is on its way goes to.
 ///
 /// # Errors
 /// What the database says.
 pub async fn read(
-    db: &impl ConnectionTrait,
-    account: Option<&AccountId>,
-    kinds: &[u8],
-    after: i64,
-    until: i64,
-) -> Result<Vec<Change>, Error> {
-    let rows = page(account, kinds, after, until).all(db).await?;
-    rows.into_iter().map(change).collect()
-}
-
-/// Reads changes after `after` up to `until` as [`read`] does, but ends with [`PAGE_BYTES`] of
-/// text; and the position up to which there is nothing else.
-async fn read_page(
     db: &DatabaseConnection,
-    account: Option<&AccountId>,
-    kinds: &[u8],
-    after: i64,
-    until: i64,
-) -> Result<(Vec<Change>, i64), Error> {
-    let query = page(account, kinds, after, until);
-    let mut rows = query.stream(db).await?;
+    wanted: Wanted<'_>,
+    reached: &Reached,
+    until: &Position,
+) -> Result<(Vec<Change>, Reached), Error> {
+    let page = page(db.get_database_backend(), wanted, reached, until)?;
+    let mut rows = sea_orm::StreamTrait::stream_raw(db, page).await?;
     let mut changes = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.try_next().await? {
-        let position = row.seq;
-        let change = change(row)?;
+        let change = change(&row)?;
         bytes += change.bytes();
+        let seq = change.id.map_or(0, |id| id.seq);
         changes.push(change);
         if bytes >= PAGE_BYTES || changes.len() as u64 == PAGE {
-            return Ok((changes, position));
+            return Ok((changes, part(reached, until, seq)));
         }
     }
-    Ok((changes, until))
+    Ok((changes, Reached::whole(until.clone())))
 }
 
-fn page(account: Option<&AccountId>, kinds: &[u8], after: i64, until: i64) -> Select<Entity> {
-    let kinds = kinds.iter().map(|kind| i64::from(*kind));
-    let mut query = Entity::find()
-        .filter(Column::Seq.gt(after))
-        .filter(Column::Seq.lte(until))
-        .filter(Column::Kind.is_in(kinds));
-    if let Some(account) = account {
-        query = query.filter(Column::AccountId.eq(account.as_str()));
-    }
-    query.order_by_asc(Column::Seq).limit(PAGE)
-}
-
-fn change(row: Model) -> Result<Change, Error> {
-    let actor = ActorKind::from_number(row.actor_kind).ok_or(Error::Corrupt("actor"))?;
-    Ok(Change {
-        position: Some(row.seq),
-        account: AccountId::parse(&row.account_id).map_err(|_| Error::Corrupt("account id"))?,
-        kind: u8::try_from(row.kind).map_err(|_| Error::Corrupt("kind"))?,
-        resource: row.resource_id,
-        op: if row.op == 1 {
-            Op::Deleted
-        } else {
-            Op::Upserted
+/// Where a reader is that has read up to the change `seq` on its way to `until`.
+fn part(reached: &Reached, until: &Position, seq: i64) -> Reached {
+    match until {
+        Position::Sequence(_) => Reached::whole(Position::Sequence(seq)),
+        Position::Snapshot(_) => Reached {
+            whole: reached.whole.clone(),
+            part: Some((until.clone(), seq)),
         },
-        version: row.version,
-        time: Timestamp::new(row.time),
+    }
+}
+
+fn page(
+    backend: DbBackend,
+    wanted: Wanted<'_>,
+    reached: &Reached,
+    until: &Position,
+) -> Result<Statement, Error> {
+    let mut values: Vec<Value> = Vec::new();
+    let span = match (&reached.whole, until) {
+        (Position::Snapshot(after), Position::Snapshot(until)) => {
+            let last = reached.part.as_ref().map_or(0, |(_, last)| *last);
+            values.extend([
+                after.xmin().to_string().into(),
+                until.xmax().to_string().into(),
+                last.into(),
+                after.to_string().into(),
+                until.to_string().into(),
+            ]);
+            // Each snapshot is read once, not for each row.
+            "xid >= $1::xid8 AND xid < $2::xid8 AND seq > $3 \
+             AND NOT pg_visible_in_snapshot(xid, (SELECT $4::pg_snapshot)) \
+             AND pg_visible_in_snapshot(xid, (SELECT $5::pg_snapshot))"
+        }
+        (Position::Sequence(after), Position::Sequence(until)) => {
+            values.extend([(*after).into(), (*until).into()]);
+            "seq > $1 AND seq <= $2"
+        }
+        // Of two engines.
+        _ => return Err(Error::Corrupt("position")),
+    };
+    let mut sql = format!(
+        "SELECT {}, account_id, kind, resource_id, op, version, time, actor_kind, actor_id, \
+         request_id, changed_paths, before, after FROM changes WHERE {span}",
+        id_columns(backend)
+    );
+    let kinds: Vec<String> = wanted.kinds.iter().map(u8::to_string).collect();
+    sql += &format!(" AND kind IN ({})", kinds.join(", "));
+    if let Some(account) = wanted.account {
+        values.push(account.as_str().into());
+        sql += &format!(" AND account_id = ${}", values.len());
+    }
+    sql += &format!(" ORDER BY seq LIMIT {PAGE}");
+    Ok(Statement::from_sql_and_values(backend, sql, values))
+}
+
+fn change(row: &QueryResult) -> Result<Change, Error> {
+    let actor = ActorKind::from_number(row.try_get("", "actor_kind")?);
+    let account: String = row.try_get("", "account_id")?;
+    let kind: i64 = row.try_get("", "kind")?;
+    let op: i64 = row.try_get("", "op")?;
+    let request: Option<Uuid> = row.try_get("", "request_id")?;
+    Ok(Change {
+        id: Some(id(row)?),
+        account: AccountId::parse(&account).map_err(|_| Error::Corrupt("account id"))?,
+        kind: u8::try_from(kind).map_err(|_| Error::Corrupt("kind"))?,
+        resource: row.try_get("", "resource_id")?,
+        op: if op == 1 { Op::Deleted } else { Op::Upserted },
+        version: row.try_get("", "version")?,
+        time: Timestamp::new(row.try_get::<DateTimeUtc>("", "time")?),
         actor: Some(Actor {
-            kind: actor,
-            id: row.actor_id,
+            kind: actor.ok_or(Error::Corrupt("actor"))?,
+            id: row.try_get("", "actor_id")?,
         }),
-        request: row.request_id.map(RequestId::from_uuid),
-        changed_paths: row.changed_paths,
-        before: row.before,
-        after: row.after,
+        request: request.map(RequestId::from_uuid),
+        changed_paths: row.try_get("", "changed_paths")?,
+        before: row.try_get("", "before")?,
+        after: row.try_get("", "after")?,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use rollcall_types::OsEntropy;
-    use sea_orm::{DbBackend, QueryTrait};
     use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
     use super::*;
@@ -332,18 +410,29 @@ mod tests {
             .unwrap();
         let acme = AccountId::parse("acme").unwrap();
 
-        for (query, index) in [
-            (newest(), "SEARCH changes"),
+        let sqlite = DbBackend::Sqlite;
+        let of = |account| {
+            let kinds = &[1, 3];
+            let after = Reached::whole(Position::Sequence(7));
+            page(
+                sqlite,
+                Wanted { account, kinds },
+                &after,
+                &Position::Sequence(9),
+            )
+            .unwrap()
+        };
+        for (mut query, index) in [
             (
-                page(None, &[1, 3], 7, 9),
-                "INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+                Statement::from_string(sqlite, moment(sqlite)),
+                "SEARCH changes",
             ),
+            (of(None), "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
             (
-                page(Some(&acme), &[1, 3], 7, 9),
+                of(Some(&acme)),
                 "INDEX changes_account (account_id=? AND seq>? AND seq<?)",
             ),
         ] {
-            let mut query = query.build(DbBackend::Sqlite);
             query.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
             let rows = store.reader().query_all_raw(query).await.unwrap();
             let plan: String = rows[0].try_get("", "detail").unwrap();

@@ -13,15 +13,18 @@ pub mod page;
 pub mod position;
 mod postgres;
 pub mod schema;
+pub mod snapshot;
 mod sqlite;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod token;
 mod writer;
 
 pub use database::{Database, Postgres};
 pub use error::Error;
-pub use position::{ChangeToken, Epoch, TokenKey};
+pub use position::{ChangeId, Epoch, Position, Reached};
 pub use store::{Store, Wake};
+pub use token::{ChangeToken, TokenKey};
 /// What a write closure works on.
 pub type Tx = sea_orm::DatabaseTransaction;

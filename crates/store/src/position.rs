@@ -1,9 +1,10 @@
-//! Where a feed stands, and the sealed tokens that name one change.
+//! Where a feed stands, and which of its changes are before that.
 
 use std::fmt;
 
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use rollcall_types::{Entropy, base32};
+
+use crate::snapshot::Snapshot;
 
 /// Which life of a database's feed: another after a restore from a backup, so that positions of
 /// two lives are never compared.
@@ -35,6 +36,14 @@ impl Epoch {
     pub fn parse(text: &str) -> Option<Self> {
         base32::decode::<8>(text).map(Self)
     }
+
+    pub(crate) fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
 }
 
 impl fmt::Display for Epoch {
@@ -55,130 +64,191 @@ pub enum Source {
     Verification = 3,
 }
 
-/// One change of one feed: what `at_least` of a call waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChangeToken {
-    /// Whose feed.
-    pub source: Source,
-    /// Which life of it.
-    pub epoch: Epoch,
-    /// The change's position.
-    pub position: i64,
+/// How many transactions are few to look through.
+const NEAR: u64 = 1000;
+
+/// Names one change of a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangeId {
+    /// The transaction that made it; 0 on SQLite, where nobody needs it.
+    pub xid: u64,
+    /// Its number: of two changes of one resource the later one has the greater.
+    pub seq: i64,
 }
 
-/// Seals change tokens (AES-256-GCM): a client learns nothing from one and can make none.
-/// Provisioning and permissions share the key.
-pub struct TokenKey {
-    key: LessSafeKey,
-    entropy: std::sync::Arc<dyn Entropy>,
+/// A moment of a feed: which changes were committed by then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// SQLite, whose one writer numbers changes as it commits them: those up to this one.
+    Sequence(i64),
+    /// PostgreSQL, where a number is drawn before its transaction commits: those of the
+    /// transactions that this snapshot sees.
+    Snapshot(Snapshot),
 }
 
-impl fmt::Debug for TokenKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+impl Default for Position {
+    /// Before everything.
+    fn default() -> Self {
+        Self::Sequence(0)
     }
 }
 
-const PLAIN: usize = 1 + 8 + 8;
-const SEALED: usize = NONCE_LEN + PLAIN + 16;
-
-impl TokenKey {
-    /// A key of 256 bits.
-    ///
-    /// # Panics
-    /// Never: 32 bytes are what AES-256 takes.
+impl Position {
+    /// Whether the change was committed by then.
     #[must_use]
-    pub fn new(bytes: &[u8; 32], entropy: std::sync::Arc<dyn Entropy>) -> Self {
-        #[expect(clippy::expect_used, reason = "32 bytes are what AES-256 takes")]
-        let key = UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes");
-        Self {
-            key: LessSafeKey::new(key),
-            entropy,
+    pub fn covers(&self, change: ChangeId) -> bool {
+        match self {
+            Self::Sequence(last) => change.seq <= *last,
+            Self::Snapshot(snapshot) => snapshot.sees(change.xid),
         }
     }
 
-    /// The text of a token.
+    /// Whether everything that had been committed by the other moment had been by this one.
     #[must_use]
-    pub fn seal(&self, token: ChangeToken) -> String {
-        let mut nonce = [0; NONCE_LEN];
-        self.entropy.fill(&mut nonce);
-        let mut data = Vec::with_capacity(SEALED);
-        data.push(token.source as u8);
-        data.extend_from_slice(&token.epoch.0);
-        data.extend_from_slice(&token.position.to_be_bytes());
-        let sealed = self.key.seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::empty(),
-            &mut data,
-        );
-        // Sealing fails only for plaintexts of gigabytes.
-        let Ok(tag) = sealed else {
-            return String::new();
-        };
-        base32::encode(&[&nonce[..], &data, tag.as_ref()].concat())
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Sequence(own), Self::Sequence(other)) => own >= other,
+            (Self::Snapshot(own), Self::Snapshot(other)) => own.includes(other),
+            _ => false,
+        }
     }
 
-    /// Reads a token; `None` for any text that this key did not seal.
+    /// Whether this can't have been before `now` in the same life of the feed.
     #[must_use]
-    pub fn open(&self, text: &str) -> Option<ChangeToken> {
-        let mut sealed = base32::decode::<SEALED>(text)?;
-        let (nonce, data) = sealed.split_at_mut(NONCE_LEN);
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let plain = self.key.open_in_place(nonce, Aad::empty(), data).ok()?;
-        let (source, rest) = plain.split_first()?;
-        let (epoch, position) = rest.split_at_checked(8)?;
-        let source = match source {
-            1 => Source::Provisioning,
-            2 => Source::Permissions,
-            3 => Source::Verification,
+    pub fn is_beyond(&self, now: &Self) -> bool {
+        match (self, now) {
+            (Self::Sequence(own), Self::Sequence(now)) => own > now,
+            (Self::Snapshot(own), Self::Snapshot(now)) => own.is_beyond(now),
+            _ => true,
+        }
+    }
+
+    /// Whether so little is between the two that a reader can as well begin at the other one.
+    pub(crate) fn is_near(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Snapshot(own), Self::Snapshot(other)) => {
+                own.xmax().abs_diff(other.xmax()) < NEAR && own.xmin().abs_diff(other.xmin()) < NEAR
+            }
+            (Self::Sequence(own), Self::Sequence(other)) => own == other,
+            _ => false,
+        }
+    }
+
+    /// Reads what `Display` wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix('x') {
+            Some(snapshot) => Snapshot::parse_short(snapshot).map(Self::Snapshot),
+            None => text.parse().ok().map(Self::Sequence),
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sequence(last) => write!(f, "{last}"),
+            Self::Snapshot(snapshot) => write!(f, "x{}", snapshot.to_short()),
+        }
+    }
+}
+
+/// How far a reader of changes is: at a moment, or on its way from one to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Everything committed by this moment is read.
+    pub whole: Position,
+    /// Of what was committed between it and a later moment, everything up to a number is read.
+    pub part: Option<(Position, i64)>,
+}
+
+impl Reached {
+    /// Everything up to a moment.
+    #[must_use]
+    pub fn whole(whole: Position) -> Self {
+        Self { whole, part: None }
+    }
+
+    /// Whether the change is read.
+    #[must_use]
+    pub fn covers(&self, change: ChangeId) -> bool {
+        let part = self.part.as_ref();
+        self.whole.covers(change)
+            || part.is_some_and(|(to, last)| to.covers(change) && change.seq <= *last)
+    }
+
+    /// Whether this can't have been before `now` in the same life of the feed.
+    #[must_use]
+    pub fn is_beyond(&self, now: &Position) -> bool {
+        let part = self.part.as_ref();
+        self.whole.is_beyond(now) || part.is_some_and(|(to, _)| to.is_beyond(now))
+    }
+
+    /// Reads what `Display` wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let whole = Position::parse(words.next()?)?;
+        let part = match (words.next(), words.next(), words.next()) {
+            (None, ..) => None,
+            (Some(to), Some(last), None) => Some((Position::parse(to)?, last.parse().ok()?)),
             _ => return None,
         };
-        Some(ChangeToken {
-            source,
-            epoch: Epoch(epoch.try_into().ok()?),
-            position: i64::from_be_bytes(position.try_into().ok()?),
-        })
+        Some(Self { whole, part })
+    }
+}
+
+impl fmt::Display for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.part {
+            None => write!(f, "{}", self.whole),
+            Some((to, last)) => write!(f, "{} {to} {last}", self.whole),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use rollcall_types::OsEntropy;
-
     use super::*;
 
+    fn snapshot(text: &str) -> Position {
+        Position::Snapshot(Snapshot::parse(text).unwrap())
+    }
+
+    fn change(xid: u64, seq: i64) -> ChangeId {
+        ChangeId { xid, seq }
+    }
+
     #[test]
-    fn a_token_is_opened_by_its_key_only_and_unchanged_only() {
-        let key = TokenKey::new(&[7; 32], Arc::new(OsEntropy));
-        let epoch = Epoch::generate(&OsEntropy);
-        let token = ChangeToken {
-            source: Source::Provisioning,
-            epoch,
-            position: 42,
+    fn a_reader_on_its_way_has_read_what_was_committed_by_then_up_to_a_number() {
+        let reached = Reached {
+            whole: snapshot("10:12:10"),
+            part: Some((snapshot("11:20:11,15"), 7)),
         };
 
-        let text = key.seal(token);
+        assert!(reached.covers(change(9, 100)), "seen from the first");
+        assert!(reached.covers(change(10, 7)), "came late, and was read");
+        assert!(reached.covers(change(12, 3)));
+        assert!(!reached.covers(change(12, 8)), "after the number");
+        assert!(!reached.covers(change(15, 3)), "not committed by then");
+        assert!(!reached.covers(change(20, 3)));
+    }
 
-        assert_eq!(key.open(&text), Some(token));
-        assert_ne!(
-            key.seal(token),
-            text,
-            "two tokens of one change don't look alike"
-        );
-        assert_eq!(
-            TokenKey::new(&[8; 32], Arc::new(OsEntropy)).open(&text),
-            None
-        );
-        assert_eq!(key.open(""), None);
-        assert_eq!(key.open(&text[1..]), None);
-        let flipped = text.replacen(
-            &text[20..21],
-            if &text[20..21] == "a" { "b" } else { "a" },
-            1,
-        );
-        assert_eq!(key.open(&flipped), None);
-        assert_eq!(Epoch::parse(&epoch.to_string()), Some(epoch));
+    #[test]
+    fn every_place_of_a_reader_comes_back_from_its_text() {
+        for reached in [
+            Reached::default(),
+            Reached::whole(Position::Sequence(i64::MAX)),
+            Reached::whole(snapshot("10:20:10,15,19")),
+            Reached {
+                whole: snapshot("7:7:"),
+                part: Some((snapshot("7:18446744073709551615:"), 42)),
+            },
+        ] {
+            assert_eq!(Reached::parse(&reached.to_string()), Some(reached));
+        }
+        for torn in ["", "a", "x1", "x1:2", "1 2", "1 2 3 4", "x5:1:9"] {
+            assert_eq!(Reached::parse(torn), None, "{torn}");
+        }
     }
 }

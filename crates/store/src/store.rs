@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::database::Database;
 use crate::error::Error;
-use crate::position::Epoch;
+use crate::position::{Epoch, Position};
 use crate::postgres::{self, Lane};
 use crate::writer::Writer;
 use crate::{Tx, feed, sqlite};
@@ -135,12 +135,12 @@ impl Store {
         self.epoch
     }
 
-    /// The position of the newest change.
+    /// The present moment of the feed.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn last_position(&self) -> Result<i64, Error> {
-        feed::last_position(&self.reader).await
+    pub async fn now(&self) -> Result<Position, Error> {
+        feed::now(&self.reader).await
     }
 
     /// Ends the writes after what waits, and closes the readers.

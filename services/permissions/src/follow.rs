@@ -5,8 +5,7 @@ use std::sync::Arc;
 use rollcall_rpc::follower::Follower;
 use rollcall_rpc::pb::common::v1::ChangeOp;
 use rollcall_rpc::pb::provisioning::v1 as pb;
-use rollcall_store::position::Source;
-use rollcall_store::{Epoch, Error, Store, TokenKey, follow};
+use rollcall_store::{Error, Store, follow};
 use rollcall_types::{AccountId, Actor, Clock, ConnectionId, Timestamp, UserId};
 
 use crate::input::{Input, Resource};
@@ -19,8 +18,6 @@ use crate::store::input;
 pub(crate) struct Inputs {
     /// The service's database.
     pub(crate) store: Store,
-    /// Opens the change tokens of provisioning.
-    pub(crate) token_key: Arc<TokenKey>,
     /// Dates the changes in the service's own feed.
     pub(crate) clock: Arc<dyn Clock>,
     /// Learns how far the feed is.
@@ -34,17 +31,6 @@ impl Inputs {
             request: None,
             time: self.clock.now(),
         }
-    }
-
-    /// The greatest position among the changes; a page of a snapshot has none.
-    fn newest(&self, changes: &[pb::Change]) -> Option<(Epoch, i64)> {
-        let tokens = changes
-            .iter()
-            .filter_map(|change| self.token_key.open(&change.change_token));
-        tokens
-            .filter(|token| token.source == Source::Provisioning)
-            .max_by_key(|token| token.position)
-            .map(|token| (token.epoch, token.position))
     }
 }
 
@@ -64,12 +50,11 @@ impl Follower for Inputs {
     }
 
     async fn apply(&self, changes: Vec<pb::Change>, cursor: String) -> Result<(), Error> {
-        let newest = self.newest(&changes);
         let origin = self.origin();
         let inputs: Vec<Input> = changes.into_iter().filter_map(read).collect();
         self.store
             .write(move |tx| {
-                Box::pin(async move { input::apply(tx, &origin, &inputs, newest, cursor).await })
+                Box::pin(async move { input::apply(tx, &origin, &inputs, cursor).await })
             })
             .await
     }

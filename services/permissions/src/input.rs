@@ -1,6 +1,8 @@
 //! What is taken from provisioning's feed.
 
-use rollcall_store::Epoch;
+use rollcall_store::cursor::{Cursor, Place};
+use rollcall_store::position::Source;
+use rollcall_store::{ChangeId, Epoch, Position, Reached};
 use rollcall_types::{AccountId, ConnectionId, Timestamp, UserId};
 
 use crate::resolve::UserInput;
@@ -25,39 +27,33 @@ pub(crate) enum Resource {
     Connection(ConnectionId, bool),
 }
 
-/// How far the feed has been applied: the greatest position seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Applied {
-    /// In which life of provisioning's feed; `None` before the first change.
-    pub(crate) epoch: Option<Epoch>,
-    /// The position.
-    pub(crate) position: i64,
-    /// Whether no snapshot is under way: until its end, what is gone may still be here.
-    pub(crate) complete: bool,
-}
+/// How far the feed is applied: as far as the cursor says that is stored with what came. Unknown
+/// while a snapshot is under way, since until its end what is gone may still be here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Applied(Option<(Epoch, Reached)>);
 
 impl Applied {
-    /// Whether the change at `position` is applied.
-    pub(crate) fn covers(&self, epoch: Epoch, position: i64) -> bool {
-        self.complete && self.epoch == Some(epoch) && position <= self.position
+    /// Reads a cursor of provisioning's feed.
+    pub(crate) fn of(cursor: &str) -> Self {
+        let cursor = Cursor::parse(cursor).filter(|it| it.source == Source::Provisioning);
+        Self(cursor.and_then(|cursor| match cursor.place {
+            Place::Changes(reached) => Some((cursor.epoch, reached)),
+            Place::Snapshot { .. } | Place::CatchUp(_) => None,
+        }))
     }
 
-    /// Notes that the change at `position` is applied.
-    pub(crate) fn note(&mut self, epoch: Epoch, position: i64) {
-        if self.epoch == Some(epoch) {
-            self.position = self.position.max(position);
-        } else {
-            self.epoch = Some(epoch);
-            self.position = position;
-        }
+    /// Whether a change of provisioning is applied.
+    pub(crate) fn covers(&self, epoch: Epoch, change: ChangeId) -> bool {
+        let applied = self.0.as_ref();
+        applied.is_some_and(|(own, reached)| *own == epoch && reached.covers(change))
     }
 }
 
 /// What memory holds: everything up to here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The position in the service's own feed.
-    pub(crate) position: i64,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct At {
+    /// The moment of the service's own feed.
+    pub(crate) position: Position,
     /// How far provisioning's feed is applied.
     pub(crate) applied: Applied,
     /// Every change of provisioning committed before this time is in.

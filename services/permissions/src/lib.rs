@@ -89,7 +89,6 @@ pub async fn build(database: &Database, config: Config, deps: Deps) -> Result<Se
     let config = Arc::new(config);
     let inputs = Inputs {
         store: store.clone(),
-        token_key: Arc::clone(&deps.token_key),
         clock: Arc::clone(&deps.clock),
         memory: Arc::clone(&memory),
     };
@@ -141,10 +140,10 @@ impl Recomputation {
     pub async fn differences(&self) -> Result<Vec<String>, Error> {
         let fresh = State::load(self.store.reader()).await?;
         let until = Instant::now() + std::time::Duration::from_secs(10);
-        let position = fresh.place.position;
+        let position = fresh.place.position.clone();
         if !self
             .memory
-            .wait(until, |place| place.position >= position)
+            .wait(until, |place| place.position.includes(&position))
             .await
         {
             return Err(Error::NotYetApplied);

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::input::Place;
+use crate::input::At;
 use crate::state::{self, State};
 use crate::store::change;
 
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Memory {
     state: RwLock<State>,
-    place: watch::Sender<Place>,
+    place: watch::Sender<At>,
     /// How far the follower is where that is newer than what it stored.
     through: watch::Sender<Option<Timestamp>>,
 }
@@ -34,7 +34,7 @@ impl Memory {
     pub(crate) async fn load(store: &Store) -> Result<Self, Error> {
         let state = State::load(store.reader()).await?;
         let memory = Self {
-            place: watch::Sender::new(state.place),
+            place: watch::Sender::new(state.place.clone()),
             state: RwLock::new(state),
             through: watch::Sender::new(None),
         };
@@ -53,12 +53,12 @@ impl Memory {
     }
 
     /// How far memory is.
-    pub(crate) fn place(&self) -> Place {
-        *self.place.borrow()
+    pub(crate) fn place(&self) -> At {
+        self.place.borrow().clone()
     }
 
     /// Waits until memory is where `reached` says; whether it got there in time.
-    pub(crate) async fn wait(&self, until: Instant, reached: impl Fn(&Place) -> bool) -> bool {
+    pub(crate) async fn wait(&self, until: Instant, reached: impl Fn(&At) -> bool) -> bool {
         let mut place = self.place.subscribe();
         let waiting = place.wait_for(|place| reached(place));
         matches!(tokio::time::timeout_at(until, waiting).await, Ok(Ok(_)))
@@ -73,10 +73,10 @@ impl Memory {
         let mut place = state::place(store.reader()).await?;
         place.through = place.through.max(noted);
         let from = self.place().position;
-        let changes = change::read(store.reader(), from, place.position).await?;
+        let changes = change::read(store.reader(), from, &place.position).await?;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.apply(&changes)?;
-        state.place = place;
+        state.place = place.clone();
         self.place.send_replace(place);
         Ok(())
     }

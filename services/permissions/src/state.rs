@@ -8,7 +8,7 @@ use rollcall_types::{AccountId, ConnectionId, UserId};
 use sea_orm::ConnectionTrait;
 
 use crate::catalogue;
-use crate::input::Place;
+use crate::input::{Applied, At};
 use crate::management::Switch;
 use crate::permission_set::Content;
 use crate::resolve::{Management, Resolution, Set, Sets, UserInput, resolve};
@@ -34,7 +34,7 @@ pub(crate) struct State {
     /// The keys of the catalogue.
     pub(crate) keys: HashSet<String>,
     /// Up to where.
-    pub(crate) place: Place,
+    pub(crate) place: At,
 }
 
 impl State {
@@ -180,16 +180,13 @@ impl From<Content> for Set {
 
 /// How far the tables are. Provisioning's place is read first: what is read after it holds at
 /// least as much.
-pub(crate) async fn place(db: &impl ConnectionTrait) -> Result<Place, Error> {
-    let applied = store::applied::load(db, input::SOURCE).await?;
-    let through = rollcall_store::follow::load(db, input::SOURCE)
-        .await?
-        .through;
-    let position = rollcall_store::feed::last_position(db).await?;
-    Ok(Place {
+pub(crate) async fn place(db: &impl ConnectionTrait) -> Result<At, Error> {
+    let followed = rollcall_store::follow::load(db, input::SOURCE).await?;
+    let position = rollcall_store::feed::now(db).await?;
+    Ok(At {
         position,
-        applied,
-        through,
+        applied: Applied::of(&followed.cursor),
+        through: followed.through,
     })
 }
 

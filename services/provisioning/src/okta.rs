@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rollcall_scim::User as Attributes;
-use rollcall_store::Tx;
+use rollcall_store::{ChangeId, Tx};
 use rollcall_types::{Clock, Credential, DomainName, RequestId, UserId, etag};
 use sea_orm::ConnectionTrait;
 
@@ -33,8 +33,8 @@ pub(crate) struct Call {
 pub(crate) struct Written {
     /// The user.
     pub(crate) user: User,
-    /// The position of its change; `None` if nothing changed.
-    pub(crate) position: Option<i64>,
+    /// Its change; `None` if nothing changed.
+    pub(crate) change: Option<ChangeId>,
 }
 
 /// What a request wants of one user.
@@ -81,9 +81,9 @@ impl Shared {
                 };
                 let user = user::create(account, id, attributes, &moment);
                 match store::user::insert(tx, &user, &origin).await {
-                    Ok(position) => Ok(Written {
+                    Ok(change) => Ok(Written {
                         user,
-                        position: Some(position),
+                        change: Some(change),
                     }),
                     Err(error) => Err(taken(user, error)),
                 }
@@ -140,7 +140,7 @@ impl Shared {
         self.with_holder(written.await).await
     }
 
-    /// Deletes a user; the position of its change.
+    /// Deletes a user; which change it is.
     ///
     /// # Errors
     /// [`Error::CredentialInvalid`], [`Error::NotFound`], [`Error::VersionMismatch`], what storage
@@ -150,7 +150,7 @@ impl Shared {
         call: Call,
         id: UserId,
         if_match: Vec<String>,
-    ) -> Result<i64, Error> {
+    ) -> Result<ChangeId, Error> {
         let written = self.store.write(move |tx| {
             Box::pin(async move {
                 let principal = call.admitted(tx).await?;
@@ -251,7 +251,7 @@ impl Planned {
     fn unchanged(self) -> Written {
         Written {
             user: self.before,
-            position: None,
+            change: None,
         }
     }
 
@@ -260,9 +260,9 @@ impl Planned {
             return Ok(self.unchanged());
         };
         match store::user::update(tx, &self.before, &user, origin).await {
-            Ok(position) => Ok(Written {
+            Ok(change) => Ok(Written {
                 user,
-                position: Some(position),
+                change: Some(change),
             }),
             Err(error) => Err(taken(user, error)),
         }

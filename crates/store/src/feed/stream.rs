@@ -9,11 +9,11 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Change, PAGE_BYTES, read_page};
+use super::{Change, PAGE_BYTES, Wanted, read};
 use crate::Store;
 use crate::cursor::{Cursor, Place, filter_hash};
 use crate::error::Error;
-use crate::position::Source;
+use crate::position::{Position, Reached, Source};
 
 /// How long a stream lasts before it is ended with `STREAM_AGED`.
 pub const MAX_AGE: Duration = Duration::from_secs(30 * 60);
@@ -73,15 +73,16 @@ pub enum WatchError {
 
 /// The state that a snapshot is made of.
 pub trait Rows: Send + Sync + 'static {
-    /// Up to [`PAGE`](super::PAGE) rows of a kind, last changed at or before `position`, after `key` in key
-    /// order, each with its key. An empty page ends the kind.
+    /// Up to [`PAGE`](super::PAGE) rows of a kind, whose last change had been committed by
+    /// `position` ([`committed_by`](super::committed_by)), after `key` in key order, each with its
+    /// key. An empty page ends the kind.
     fn page<'a>(
         &'a self,
         db: &'a DatabaseConnection,
         kind: u8,
         account: Option<&'a AccountId>,
         key: &'a str,
-        position: i64,
+        position: &'a Position,
     ) -> BoxFuture<'a, Result<Vec<(String, Change)>, Error>>;
 }
 
@@ -178,9 +179,9 @@ impl Stream {
 
     /// Where to begin, and whether a `Reset` goes first.
     async fn start(&self) -> Result<(Place, Option<ResetCause>), WatchError> {
-        let last = self.store.last_position().await?;
+        let now = self.store.now().await?;
         let fresh = Place::Snapshot {
-            position: last,
+            position: now.clone(),
             kind: 0,
             key: String::new(),
         };
@@ -191,12 +192,11 @@ impl Stream {
             .filter(|cursor| cursor.source == self.watch.source)
             .ok_or(WatchError::InvalidCursor)?;
         let filter = filter_hash(&self.watch.accounts, &self.watch.kinds);
-        let position = match &cursor.place {
-            Place::Snapshot { position, .. }
-            | Place::CatchUp { position }
-            | Place::Changes { position } => *position,
+        let is_beyond = match &cursor.place {
+            Place::Snapshot { position, .. } => position.is_beyond(&now),
+            Place::CatchUp(reached) | Place::Changes(reached) => reached.is_beyond(&now),
         };
-        if cursor.epoch != self.store.epoch() || position > last {
+        if cursor.epoch != self.store.epoch() || is_beyond {
             Ok((fresh, Some(ResetCause::Restored)))
         } else if cursor.filter != filter {
             Ok((fresh, Some(ResetCause::FilterChanged)))
@@ -220,33 +220,34 @@ impl Stream {
             key,
         } = place
         {
-            if self.snapshot(position, kind, key).await?.is_none() {
+            if self.snapshot(&position, kind, key).await?.is_none() {
                 return Ok(());
             }
-            place = Place::CatchUp { position };
+            place = Place::CatchUp(Reached::whole(position));
         }
-        let (mut position, mut in_snapshot) = match place {
-            Place::CatchUp { position } => (position, true),
-            Place::Changes { position } | Place::Snapshot { position, .. } => (position, false),
+        let (mut reached, mut in_snapshot) = match place {
+            Place::CatchUp(reached) => (reached, true),
+            Place::Changes(reached) => (reached, false),
+            Place::Snapshot { position, .. } => (Reached::whole(position), true),
         };
         let mut said = None;
         loop {
             wake.mark_unchanged();
             let through = self.clock.now();
-            let until = self.store.last_position().await?;
-            let Some(sent) = self.catch_up(&mut position, until, in_snapshot).await? else {
+            let until = self.store.now().await?;
+            let Some(sent) = self.catch_up(&mut reached, &until, in_snapshot).await? else {
                 return Ok(());
             };
             if in_snapshot {
                 in_snapshot = false;
-                let cursor = self.cursor(Place::Changes { position });
+                let cursor = self.cursor(Place::Changes(reached.clone()));
                 if self.send(Mark::SnapshotEnd { cursor }).await.is_none() {
                     return Ok(());
                 }
             }
             let due = said.is_none_or(|at: Instant| at.elapsed() >= self.watch.progress);
             if sent || due {
-                let cursor = self.cursor(Place::Changes { position });
+                let cursor = self.cursor(Place::Changes(reached.clone()));
                 if self
                     .send(Mark::Progress { cursor, through })
                     .await
@@ -267,7 +268,7 @@ impl Stream {
     /// Sends what remains of the snapshot; `None` when nobody listens any more.
     async fn snapshot(
         &self,
-        position: i64,
+        position: &Position,
         first: u8,
         key: String,
     ) -> Result<Option<()>, WatchError> {
@@ -288,7 +289,7 @@ impl Stream {
                 let page = page.into_iter().filter(sees).collect();
                 for (last, changes) in by_bytes(page) {
                     let place = Place::Snapshot {
-                        position,
+                        position: position.clone(),
                         kind: index,
                         key: last,
                     };
@@ -314,35 +315,35 @@ impl Stream {
     /// Sends the changes up to `until`; whether there were any, or `None` when nobody listens.
     async fn catch_up(
         &self,
-        position: &mut i64,
-        until: i64,
+        reached: &mut Reached,
+        until: &Position,
         in_snapshot: bool,
     ) -> Result<Option<bool>, WatchError> {
         let mut sent = false;
-        while *position < until {
-            let account = self.watch.accounts.one();
-            let (mut changes, reached) = read_page(
-                self.store.reader(),
-                account,
-                &self.watch.kinds,
-                *position,
-                until,
-            )
-            .await?;
-            *position = reached;
+        while *reached != Reached::whole(until.clone()) {
+            let wanted = Wanted {
+                account: self.watch.accounts.one(),
+                kinds: &self.watch.kinds,
+            };
+            // A reader that is on its way to a moment goes there first.
+            let part = reached.part.as_ref().map(|(to, _)| to.clone());
+            let to = part.as_ref().unwrap_or(until);
+            let (mut changes, next) = read(self.store.reader(), wanted, reached, to).await?;
+            // Transactions that have nothing to tell would move the cursor for ever, that with
+            // which a follower stores it among them.
+            if changes.is_empty() && part.is_none() && next.whole.is_near(&reached.whole) {
+                break;
+            }
+            *reached = next;
             changes.retain(|change| self.watch.accounts.sees(&change.account));
             if changes.is_empty() {
                 continue;
             }
             sent = true;
             let place = if in_snapshot {
-                Place::CatchUp {
-                    position: *position,
-                }
+                Place::CatchUp(reached.clone())
             } else {
-                Place::Changes {
-                    position: *position,
-                }
+                Place::Changes(reached.clone())
             };
             let cursor = self.cursor(place);
             if self

@@ -70,13 +70,13 @@ struct Breaks {
 /// Follows, breaking off after a few messages each time, until the writers are done.
 async fn follow(
     world: &World,
+    mut follower: Follower,
     watch: Watch,
     seed: u64,
     breaks: &AtomicUsize,
     mut done: watch::Receiver<bool>,
 ) -> (Follower, Breaks) {
     let mut random = StdRng::seed_from_u64(seed);
-    let mut follower = Follower::default();
     let mut broken = Breaks::default();
     while !*done.borrow() {
         let cursor = follower.cursor.clone();
@@ -104,8 +104,8 @@ async fn follow(
             drop(lost);
         }
         match place(&follower.cursor) {
-            Place::Changes { .. } => broken.changes += 1,
-            Place::Snapshot { .. } | Place::CatchUp { .. } => broken.snapshot += 1,
+            Place::Changes(_) => broken.changes += 1,
+            Place::Snapshot { .. } | Place::CatchUp(_) => broken.snapshot += 1,
         }
         breaks.fetch_add(1, Ordering::Relaxed);
     }
@@ -147,8 +147,8 @@ async fn followers_that_break_off_anywhere_miss_nothing_and_see_nothing_twice() 
                     kinds: kinds.clone(),
                     ..everything("")
                 };
-                let followed = follow(&world, watch, seed, &count, ended).await;
-                (account, kinds, followed)
+                let follower = Follower::of(account, kinds);
+                follow(&world, follower, watch, seed, &count, ended).await
             }));
         }
         while counts
@@ -164,10 +164,10 @@ async fn followers_that_break_off_anywhere_miss_nothing_and_see_nothing_twice() 
         end.send(true).unwrap();
 
         for follower in followers {
-            let (account, kinds, (follower, broken)) = follower.await.unwrap();
+            let (follower, broken) = follower.await.unwrap();
             assert_eq!(follower.resets, [ResetCause::First]);
             assert!(broken.snapshot > 0 && broken.changes > 0, "{broken:?}");
-            follower.check(&world, account.as_ref(), &kinds).await;
+            follower.check(&world).await;
         }
     })
     .await;

@@ -2,18 +2,21 @@
 //!
 //! These need a server: `cargo xtask test` starts one, and runs them there alone.
 
+use std::path::Path;
 use std::time::Duration;
 
 use futures::future::join_all;
-use rollcall_store::feed::Mark;
-use rollcall_store::{Database, Error, Store, testing};
-use rollcall_types::OsEntropy;
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use rollcall_store::feed::{self, Mark};
+use rollcall_store::{Database, Error, Position, Store, Tx, testing};
+use rollcall_types::{ExposeSecret, OsEntropy};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait,
+};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::things::{self, Key, Migrator};
-use crate::world::{World, everything, put, thing};
+use crate::world::{Marks, World, everything, put, thing};
 
 /// What comes at all comes before this.
 const LONG: Duration = Duration::from_secs(30);
@@ -42,6 +45,37 @@ impl Schema {
             .await
             .unwrap()
     }
+}
+
+/// A connection to the database of the test that has this folder, past every store.
+async fn connect(folder: &Path) -> DatabaseConnection {
+    let url = testing::url(folder).await.unwrap();
+    let mut options = ConnectOptions::new(url.expose_secret());
+    options
+        .sqlx_logging(false)
+        .map_sqlx_postgres_opts(|options| options.options([("search_path", "things")]));
+    sea_orm::Database::connect(options).await.unwrap()
+}
+
+/// A transaction that takes no lock: others commit before and after it as they like.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what no store offers is what is needed here"
+)]
+async fn begin(connection: &DatabaseConnection) -> Tx {
+    connection.begin().await.unwrap()
+}
+
+/// The ids that come next.
+async fn told(marks: &mut Marks) -> Vec<String> {
+    let told = async {
+        loop {
+            if let Mark::Changes { changes, .. } = marks.recv().await.unwrap().unwrap() {
+                return changes.into_iter().map(|change| change.resource).collect();
+            }
+        }
+    };
+    tokio::time::timeout(LONG, told).await.unwrap()
 }
 
 /// Adds one to the number that a thing holds, by reading it first.
@@ -87,7 +121,6 @@ async fn writes_of_several_processes_see_one_another() {
 
     let value = things::value(stores[0].reader(), &key).await;
     assert_eq!(value.unwrap(), "120");
-    assert_eq!(stores[1].last_position().await.unwrap(), 120);
 }
 
 #[tokio::test(flavor = "multi_thread")] // rule: U-12 (part)
@@ -100,16 +133,83 @@ async fn a_follower_hears_of_what_another_process_commits() {
         .unwrap();
     other.write(put(&thing("a"), "first")).await.unwrap();
 
-    let told = async {
-        loop {
-            if let Mark::Changes { changes, .. } = marks.recv().await.unwrap().unwrap() {
-                return changes[0].after.clone();
-            }
-        }
-    };
+    assert_eq!(told(&mut marks).await, ["a"]);
+}
 
-    let told = tokio::time::timeout(LONG, told).await.unwrap();
-    assert_eq!(told, "first");
+#[tokio::test(flavor = "multi_thread")] // rule: U-12 (part)
+async fn a_change_that_is_committed_after_a_later_one_is_told_and_no_number_tells_of_it() {
+    let world = World::start().await;
+    let mut marks = world.watch(everything(""));
+    let (one, two) = (connect(world.folder()).await, connect(world.folder()).await);
+    let (early, late) = (begin(&one).await, begin(&two).await);
+    let first = things::put(&early, &thing("first"), "x").await.unwrap();
+    let second = things::put(&late, &thing("second"), "x").await.unwrap();
+    assert!(first.seq < second.seq);
+
+    late.commit().await.unwrap();
+    assert_eq!(told(&mut marks).await, ["second"]);
+    early.commit().await.unwrap();
+    assert_eq!(told(&mut marks).await, ["first"]);
+
+    // What a reader by number goes on from: it will never see the first.
+    let after = format!("SELECT 1 FROM things.changes WHERE seq > {}", second.seq);
+    let later = Statement::from_string(DbBackend::Postgres, after);
+    assert!(one.query_all_raw(later).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")] // rule: U-12 (part)
+async fn a_long_write_in_another_database_holds_no_follower_up() {
+    let (world, other) = (World::start().await, tempfile::tempdir().unwrap());
+    let mut marks = world.watch(everything(""));
+    let other = connect(other.path()).await;
+    let long = begin(&other).await;
+    long.execute_unprepared("SELECT pg_current_xact_id()")
+        .await
+        .unwrap();
+
+    for id in ["a", "b", "c"] {
+        world.put(&thing(id), "x").await;
+        assert_eq!(told(&mut marks).await, [id]);
+    }
+
+    long.rollback().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_sees_what_postgresql_says_that_it_sees() {
+    let world = World::start().await;
+    let connection = connect(world.folder()).await;
+    let mut open = Vec::new();
+    for n in 0..12 {
+        let tx = begin(&connection).await;
+        things::put(&tx, &thing(&n.to_string()), "x").await.unwrap();
+        // Some end before the snapshot is taken.
+        if n % 3 == 0 {
+            tx.commit().await.unwrap();
+        } else {
+            open.push(tx);
+        }
+    }
+
+    let Position::Snapshot(snapshot) = feed::now(&connection).await.unwrap() else {
+        panic!("it is one of PostgreSQL");
+    };
+    let sql = format!(
+        "SELECT n::bigint AS n, pg_visible_in_snapshot(n::text::xid8, '{snapshot}'::pg_snapshot) AS seen \
+         FROM generate_series({}, {}) AS n",
+        snapshot.xmin() - 3,
+        snapshot.xmax() + 3
+    );
+    let rows = Statement::from_string(DbBackend::Postgres, sql);
+    for row in connection.query_all_raw(rows).await.unwrap() {
+        let xid: i64 = row.try_get("", "n").unwrap();
+        let seen: bool = row.try_get("", "seen").unwrap();
+        assert_eq!(
+            snapshot.sees(xid.unsigned_abs()),
+            seen,
+            "{xid} in {snapshot}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,7 +281,7 @@ async fn a_lost_connection_is_told_as_try_again_and_replaced() {
         while let Err(error) = store.write(put(&thing("again"), "x")).await {
             assert!(matches!(error, Error::TryAgain(_)), "{error}");
         }
-        while let Err(error) = store.last_position().await {
+        while let Err(error) = store.now().await {
             assert!(matches!(error, Error::TryAgain(_)), "{error}");
         }
     };
@@ -202,5 +302,4 @@ async fn a_schema_keeps_its_epoch_and_no_other_has_it() {
     let sibling = Database::Postgres(database.with_schema("sibling"));
     let sibling = Store::open::<Migrator>(&sibling, &OsEntropy).await.unwrap();
     assert_ne!(sibling.epoch(), epoch);
-    assert_eq!(sibling.last_position().await.unwrap(), 0);
 }

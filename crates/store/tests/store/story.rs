@@ -126,13 +126,12 @@ impl Following {
                 cursor: cursor.clone(),
                 ..self.watch.clone()
             };
-            let start = world.store.last_position().await.unwrap();
+            let start = world.store.now().await.unwrap();
             let mut marks = world.watch_pages(watch, self.page);
             if cursor.is_empty() {
                 let reset = marks.recv().await.unwrap().unwrap();
                 self.follower.apply(&reset);
-                // An empty snapshot has no cursor that tells where it began.
-                self.follower.start = Some(start);
+                self.follower.begun = Some(start);
             }
             self.marks = Some(marks);
         }
@@ -147,10 +146,10 @@ async fn tell(story: Story) {
     }
     let only = story.account.map(account);
     let mut following = Following {
-        follower: Follower::default(),
+        follower: Follower::of(only.clone(), story.kinds.clone()),
         marks: None,
         watch: Watch {
-            accounts: crate::world::only(only.clone()),
+            accounts: crate::world::only(only),
             kinds: story.kinds.clone(),
             // Always something to say: taking never waits.
             progress: Duration::ZERO,
@@ -191,7 +190,7 @@ async fn tell(story: Story) {
     follower.catch_up(&world, &mut marks.unwrap()).await;
     let causes = follower.resets.iter();
     assert!({ causes }.all(|cause| *cause == ResetCause::First));
-    follower.check(&world, only.as_ref(), &story.kinds).await;
+    follower.check(&world).await;
 }
 
 /// The same stories in each run, but for those of a soak.

@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 use rollcall_store::feed::{self, Change, NewChange, Op, Rows};
-use rollcall_store::{Error, Tx};
+use rollcall_store::{ChangeId, Error, Position, Tx};
 use rollcall_types::{AccountId, Actor, Timestamp};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, DeriveMigrationName, Statement, Value};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, async_trait};
@@ -69,7 +69,7 @@ async fn next_version(tx: &Tx, (account, kind, id): &Key) -> Result<i64, Error> 
     Ok(row.unwrap().try_get("", "next")?)
 }
 
-async fn append(tx: &Tx, key: &Key, op: Op, version: i64, value: &str) -> Result<i64, Error> {
+async fn append(tx: &Tx, key: &Key, op: Op, version: i64, value: &str) -> Result<ChangeId, Error> {
     let change = NewChange {
         account: &account(&key.0),
         kind: key.1,
@@ -86,10 +86,10 @@ async fn append(tx: &Tx, key: &Key, op: Op, version: i64, value: &str) -> Result
     feed::append(tx, change).await
 }
 
-/// Stores a thing and its change; the change's position.
-pub(crate) async fn put(tx: &Tx, key: &Key, value: &str) -> Result<i64, Error> {
+/// Stores a thing and its change; which change it is.
+pub(crate) async fn put(tx: &Tx, key: &Key, value: &str) -> Result<ChangeId, Error> {
     let version = next_version(tx, key).await?;
-    let position = append(tx, key, Op::Upserted, version, value).await?;
+    let change = append(tx, key, Op::Upserted, version, value).await?;
     let sql = "INSERT INTO things (account_id, kind, id, value, version, change_seq) \
                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, kind, id) DO UPDATE SET \
                value = excluded.value, version = excluded.version, \
@@ -102,10 +102,10 @@ pub(crate) async fn put(tx: &Tx, key: &Key, value: &str) -> Result<i64, Error> {
         id.into(),
         value.into(),
         version.into(),
-        position.into(),
+        change.seq.into(),
     ];
     tx.execute_raw(statement(tx, sql, values)).await?;
-    Ok(position)
+    Ok(change)
 }
 
 /// Deletes a thing, if there is one, and appends its change.
@@ -174,28 +174,31 @@ impl Rows for State {
         kind: u8,
         only: Option<&'a AccountId>,
         key: &'a str,
-        position: i64,
+        position: &'a Position,
     ) -> BoxFuture<'a, Result<Vec<(String, Change)>, Error>> {
         Box::pin(async move {
             let (after, id) = key.split_once(' ').unwrap_or_default();
-            let sql = "SELECT account_id, id, value, version FROM things \
-                       WHERE kind = $1 AND (account_id, id) > ($2, $3) AND change_seq <= $4 \
-                       AND ($5 IS NULL OR account_id = $5) ORDER BY account_id, id LIMIT $6";
+            let (committed, position) = feed::committed_by(position, "things.change_seq", 4);
+            let sql = format!(
+                "SELECT account_id, id, value, version FROM things \
+                 WHERE kind = $1 AND (account_id, id) > ($2, $3) AND {committed} \
+                 AND ($5 IS NULL OR account_id = $5) ORDER BY account_id, id LIMIT $6"
+            );
             let values = vec![
                 i64::from(kind).into(),
                 after.into(),
                 id.into(),
-                position.into(),
+                position,
                 only.map(AccountId::as_str).into(),
                 self.page.into(),
             ];
-            let rows = db.query_all_raw(statement(db, sql, values)).await?;
+            let rows = db.query_all_raw(statement(db, &sql, values)).await?;
             rows.iter()
                 .map(|row| {
                     let name: String = row.try_get("", "account_id")?;
                     let id: String = row.try_get("", "id")?;
                     let change = Change {
-                        position: None,
+                        id: None,
                         account: account(&name),
                         kind,
                         resource: id.clone(),

@@ -1,5 +1,6 @@
 //! A store in a folder of its own.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +8,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use rollcall_store::feed::{self, Accounts, Mark, Watch, WatchError};
 use rollcall_store::position::Source;
-use rollcall_store::{Error, Store, Tx, testing};
+use rollcall_store::{ChangeId, Error, Store, Tx, testing};
 use rollcall_types::{AccountId, OsEntropy, TestClock};
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -60,8 +61,8 @@ impl World {
         self.folder.path().join("things.db")
     }
 
-    /// Puts a thing; its position.
-    pub(crate) async fn put(&self, key: &Key, value: &str) -> i64 {
+    /// Puts a thing; which change it is.
+    pub(crate) async fn put(&self, key: &Key, value: &str) -> ChangeId {
         self.store.write(put(key, value)).await.unwrap()
     }
 
@@ -77,10 +78,18 @@ impl World {
         things::ids(self.store.reader()).await
     }
 
-    /// The positions that the feed holds, in its order.
-    pub(crate) async fn positions(&self, only: Option<&AccountId>, kinds: &[u8]) -> Vec<i64> {
-        let changes = "SELECT seq, account_id, kind FROM changes ORDER BY seq";
-        let statement = Statement::from_string(self.store.reader().get_database_backend(), changes);
+    /// The changes that the feed holds.
+    pub(crate) async fn changes(
+        &self,
+        only: Option<&AccountId>,
+        kinds: &[u8],
+    ) -> BTreeSet<ChangeId> {
+        let backend = self.store.reader().get_database_backend();
+        let changes = match backend {
+            DbBackend::Postgres => "SELECT seq, xid::text AS xid, account_id, kind FROM changes",
+            _ => "SELECT seq, '0' AS xid, account_id, kind FROM changes",
+        };
+        let statement = Statement::from_string(backend, changes);
         let rows = self.store.reader().query_all_raw(statement).await.unwrap();
         rows.iter()
             .filter(|row| {
@@ -89,8 +98,17 @@ impl World {
                 kinds.iter().any(|one| i64::from(*one) == kind)
                     && only.is_none_or(|only| only.as_str() == account)
             })
-            .map(|row| row.try_get("", "seq").unwrap())
+            .map(|row| ChangeId {
+                xid: row.try_get::<String>("", "xid").unwrap().parse().unwrap(),
+                seq: row.try_get("", "seq").unwrap(),
+            })
             .collect()
+    }
+
+    /// The numbers of the changes that the feed holds.
+    pub(crate) async fn sequence(&self) -> Vec<i64> {
+        let changes = self.changes(None, &[1, 2]).await;
+        changes.into_iter().map(|change| change.seq).collect()
     }
 
     /// Follows the feed, two things a page of the snapshot.
@@ -108,7 +126,7 @@ impl World {
 pub(crate) fn put(
     key: &Key,
     value: &str,
-) -> impl for<'a> FnOnce(&'a Tx) -> BoxFuture<'a, Result<i64, Error>> + Send + 'static {
+) -> impl for<'a> FnOnce(&'a Tx) -> BoxFuture<'a, Result<ChangeId, Error>> + Send + 'static {
     let (key, value) = (key.clone(), value.to_owned());
     move |tx| Box::pin(async move { things::put(tx, &key, &value).await })
 }

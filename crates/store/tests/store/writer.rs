@@ -7,7 +7,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use rollcall_store::{Error, Tx};
+use rollcall_store::{Error, Position, Tx};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database};
 use tokio::sync::oneshot;
 
@@ -94,14 +94,14 @@ async fn a_piece_that_fails_or_panics_is_undone_and_its_batch_committed() {
         );
         held.release().await;
 
-        assert_eq!(first.await.unwrap(), 1);
+        assert_eq!(first.await.unwrap().seq, 1);
         assert_eq!(fails.await, Err(Refusal::No));
         assert_eq!(panics.await, Err(Refusal::TryAgain));
         assert_eq!(panics_at_once.await, Err(Refusal::TryAgain));
         assert!(matches!(breaks.await, Err(Refusal::Storage(_))));
         assert_eq!(last.await.unwrap(), ["a", "d"], "as a neighbour sees it");
         assert_eq!(world.ids().await, ["a", "d"]);
-        assert_eq!(world.positions(None, &[1, 2]).await, [1, 2]);
+        assert_eq!(world.sequence().await, [1, 2]);
         assert_eq!(wake.seen(), 2, "one COMMIT of the holder, one of the batch");
     })
     .await;
@@ -149,17 +149,17 @@ async fn a_commit_that_fails_fails_every_request_of_its_batch_and_none_of_the_ne
         assert_eq!(orphan.await, Err(Refusal::TryAgain));
         try_again(&last.await);
         assert_eq!(world.ids().await, [""; 0]);
-        assert_eq!(world.positions(None, &[1, 2]).await, [0; 0]);
+        assert_eq!(world.sequence().await, [0; 0]);
         assert_eq!(wake.seen(), 1, "the holder's COMMIT alone");
 
-        assert_eq!(world.put(&thing("d"), "new").await, 1);
+        assert_eq!(world.put(&thing("d"), "new").await.seq, 1);
         let orphan = store.write(run("INSERT INTO children (parent) VALUES ('nobody')"));
         assert_eq!(
             orphan.await,
             Err(Refusal::TryAgain),
             "keys are still checked"
         );
-        assert_eq!(world.put(&thing("e"), "new").await, 2);
+        assert_eq!(world.put(&thing("e"), "new").await.seq, 2);
         assert_eq!(world.ids().await, ["d", "e"]);
         assert_eq!(wake.seen(), 3);
     })
@@ -193,14 +193,14 @@ async fn a_transaction_that_sqlite_ends_itself_takes_its_batch_along_and_none_of
         let good = queued(store.write(put(&thing("c"), "new")));
         let bad = queued(store.write(put_then::<()>("d", || Err(Refusal::No))));
         held.release().await;
-        assert_eq!(good.await.unwrap(), 1);
+        assert_eq!(good.await.unwrap().seq, 1);
         assert_eq!(bad.await, Err(Refusal::No));
         assert_eq!(world.ids().await, ["c"]);
 
         // Were the writer still inside of what was ended, this would not end either.
         let orphan = store.write(run("INSERT INTO children (parent) VALUES ('nobody')"));
         assert_eq!(orphan.await, Err(Refusal::TryAgain));
-        assert_eq!(world.put(&thing("e"), "new").await, 2);
+        assert_eq!(world.put(&thing("e"), "new").await.seq, 2);
         assert_eq!(world.ids().await, ["c", "e"]);
     })
     .await;
@@ -298,10 +298,11 @@ async fn who_got_an_answer_sees_its_row_at_once() {
     within(async {
         let world = World::start().await;
         for number in 1..=50 {
-            let position = world.put(&thing("a"), &number.to_string()).await;
+            let change = world.put(&thing("a"), &number.to_string()).await;
             let seen = things::all(world.store.reader(), None, &[1]).await;
             assert_eq!(seen, [(thing("a"), number.to_string(), number)]);
-            assert_eq!(world.store.last_position().await.unwrap(), position);
+            let now = world.store.now().await.unwrap();
+            assert_eq!(now, Position::Sequence(change.seq));
         }
     })
     .await;
@@ -349,7 +350,7 @@ async fn closing_does_what_was_queued_before_and_refuses_what_comes_later() {
         held.release().await;
 
         closed_too.await;
-        assert_eq!(before.await.unwrap(), 1);
+        assert_eq!(before.await.unwrap().seq, 1);
         closed.await;
         try_again(&after.await);
         try_again(&store.write(put(&thing("c"), "new")).await);

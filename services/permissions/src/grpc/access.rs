@@ -13,7 +13,7 @@ use tonic::{Extensions, Request, Response, Status};
 use super::{Context, account, open, wait_until};
 use crate::error::Error;
 use crate::explain;
-use crate::input::Place;
+use crate::input::At;
 use crate::resolve::{self, Outcome, Resolution, UserInput};
 use crate::state::State;
 
@@ -153,7 +153,7 @@ impl Access {
         let minimal = &self.0.config.minimal_keys;
         let (seen, place) = self.0.memory.read(|state| {
             let found = user.and_then(|user| state.resolve(&query.account, user, minimal));
-            (look(state, found), state.place)
+            (look(state, found), state.place.clone())
         });
         let as_of = self.fresh(&place)?;
         Ok((seen, as_of))
@@ -185,17 +185,17 @@ impl Access {
                 ));
             }
         }
-        let applied = |place: &Place| match token.source {
-            // Changes of kinds that are not followed don't come, and a snapshot has no positions:
-            // then it is enough that the feed is complete to a time after the call began.
+        let applied = |place: &At| match token.source {
+            // Changes of kinds that are not followed don't move the cursor: then it is enough that
+            // the feed is complete to a time after the call began.
             Source::Provisioning => {
-                place.applied.covers(token.epoch, token.position)
+                place.applied.covers(token.epoch, token.change)
                     || place.through.is_some_and(|through| through > began)
             }
-            _ => place.position >= token.position,
+            _ => place.position.covers(token.change),
         };
         // After a start the change may be there before the rest of the state.
-        let reached = |place: &Place| place.through.is_some() && applied(place);
+        let reached = |place: &At| place.through.is_some() && applied(place);
         if self
             .0
             .memory
@@ -209,7 +209,7 @@ impl Access {
     }
 
     /// The time up to which the answer is complete.
-    fn fresh(&self, place: &Place) -> Result<Option<prost_types::Timestamp>, Error> {
+    fn fresh(&self, place: &At) -> Result<Option<prost_types::Timestamp>, Error> {
         let through = place.through.ok_or(Error::FeedStale { lag: None })?;
         let lag = self.0.clock.now().since(through);
         if lag > self.0.config.stale_after {

@@ -52,12 +52,10 @@ impl pb::management_service_server::ManagementService for Management {
                 management::turn(tx, &origin, &of, connection, message.enabled).await
             })
         });
-        let (switch, position) = turned.await?;
+        let (switch, change) = turned.await?;
         Ok(Response::new(pb::SetManagementResponse {
             management: Some(to_proto(&account, switch, Some(connection))),
-            change_token: position
-                .map(|at| self.0.change_token(at))
-                .unwrap_or_default(),
+            change_token: change.map(|at| self.0.change_token(at)).unwrap_or_default(),
         }))
     }
 }

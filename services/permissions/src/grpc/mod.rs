@@ -12,6 +12,7 @@ use std::time::Duration;
 use rollcall_rpc::deadline::Deadline;
 use rollcall_rpc::pb::permissions::v1 as pb;
 use rollcall_rpc::{Backend, Caller, Failure, Reason, metadata};
+use rollcall_store::ChangeId;
 use rollcall_store::position::Source;
 use rollcall_store::{ChangeToken, Store, TokenKey};
 use rollcall_types::{AccountId, Clock, IdSource};
@@ -68,12 +69,12 @@ pub(crate) fn routes(context: Context) -> Routes {
 }
 
 impl Context {
-    /// The token of the service's own change at `position`.
-    fn change_token(&self, position: i64) -> String {
+    /// The token of a change of the service's own.
+    fn change_token(&self, change: ChangeId) -> String {
         self.token_key.seal(ChangeToken {
             source: Source::Permissions,
             epoch: self.store.epoch(),
-            position,
+            change,
         })
     }
 }

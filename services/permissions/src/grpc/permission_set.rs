@@ -41,10 +41,10 @@ impl pb::permission_set_service_server::PermissionSetService for PermissionSets 
         let created = self.0.store.write(move |tx| {
             Box::pin(async move { sets::create(tx, &origin, &of, id, content, limit).await })
         });
-        let (set, position) = self.name_holder(&account, created.await).await?;
+        let (set, change) = self.name_holder(&account, created.await).await?;
         Ok(Response::new(pb::CreatePermissionSetResponse {
             permission_set: Some(to_proto(set)),
-            change_token: self.0.change_token(position),
+            change_token: self.0.change_token(change),
         }))
     }
 
@@ -110,12 +110,10 @@ impl pb::permission_set_service_server::PermissionSetService for PermissionSets 
         let outcome = self.0.store.write(move |tx| {
             Box::pin(async move { sets::update(tx, &origin, &of, &updates).await })
         });
-        let (sets, position) = self.name_holder(&account, outcome.await).await?;
+        let (sets, change) = self.name_holder(&account, outcome.await).await?;
         Ok(Response::new(pb::UpdatePermissionSetsResponse {
             permission_sets: sets.into_iter().map(to_proto).collect(),
-            change_token: position
-                .map(|at| self.0.change_token(at))
-                .unwrap_or_default(),
+            change_token: change.map(|at| self.0.change_token(at)).unwrap_or_default(),
         }))
     }
 

@@ -1,9 +1,9 @@
 //! The service's own feed: what memory is kept in step with, and the audit log.
 
-use rollcall_store::Error;
-use rollcall_store::feed::{self, Change, NewChange, Op};
+use rollcall_store::feed::{self, Change, NewChange, Op, Wanted};
+use rollcall_store::{Error, Position, Reached};
 use rollcall_types::{AccountId, Actor, RequestId, Timestamp};
-use sea_orm::ConnectionTrait;
+use sea_orm::DatabaseConnection;
 
 /// The kinds of resource in the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,28 +74,26 @@ impl Origin {
     }
 }
 
-/// Every change after `after` up to `until`.
+/// Every change after a moment up to another one.
 ///
 /// # Errors
 /// What the database says.
 pub(crate) async fn read(
-    db: &impl ConnectionTrait,
-    after: i64,
-    until: i64,
+    db: &DatabaseConnection,
+    after: Position,
+    until: &Position,
 ) -> Result<Vec<Change>, Error> {
     let kinds = ALL.map(|kind| kind as u8);
+    let wanted = Wanted {
+        account: None,
+        kinds: &kinds,
+    };
+    let mut reached = Reached::whole(after);
     let mut changes = Vec::new();
-    let mut after = after;
-    loop {
-        let page = feed::read(db, None, &kinds, after, until).await?;
-        let full = page.len() as u64 == feed::PAGE;
-        after = page
-            .last()
-            .and_then(|change| change.position)
-            .unwrap_or(until);
+    while reached.whole != *until {
+        let (page, next) = feed::read(db, wanted, &reached, until).await?;
         changes.extend(page);
-        if !full {
-            return Ok(changes);
-        }
+        reached = next;
     }
+    Ok(changes)
 }

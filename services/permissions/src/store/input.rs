@@ -2,12 +2,12 @@
 //! own feed, so that memory needs nothing else.
 
 use rollcall_store::follow::{self, Followed};
-use rollcall_store::{Epoch, Error, Tx};
+use rollcall_store::{Error, Tx};
 use rollcall_types::Timestamp;
 
 use super::change::Origin;
-use super::{applied, connection, user};
-use crate::input::{Applied, Input, Resource};
+use super::{connection, user};
+use crate::input::{Input, Resource};
 
 /// The name of the feed.
 pub(crate) const SOURCE: &str = "provisioning";
@@ -23,11 +23,10 @@ pub(crate) async fn reset(tx: &Tx) -> Result<(), Error> {
         generation: place.generation + 1,
         ..place
     };
-    follow::save(tx, SOURCE, &place).await?;
-    applied::save(tx, SOURCE, Applied::default()).await
+    follow::save(tx, SOURCE, &place).await
 }
 
-/// Applies a page of changes; `newest` is the greatest position in it, if it has any.
+/// Applies a page of changes.
 ///
 /// # Errors
 /// What the database says.
@@ -35,17 +34,11 @@ pub(crate) async fn apply(
     tx: &Tx,
     origin: &Origin,
     inputs: &[Input],
-    newest: Option<(Epoch, i64)>,
     cursor: String,
 ) -> Result<(), Error> {
     let place = follow::load(tx, SOURCE).await?;
     for input in inputs {
         apply_one(tx, origin, input, place.generation).await?;
-    }
-    if let Some((epoch, position)) = newest {
-        let mut applied = applied::load(tx, SOURCE).await?;
-        applied.note(epoch, position);
-        applied::save(tx, SOURCE, applied).await?;
     }
     follow::save(tx, SOURCE, &Followed { cursor, ..place }).await
 }
@@ -68,11 +61,6 @@ pub(crate) async fn snapshot_end(tx: &Tx, origin: &Origin, cursor: String) -> Re
     let place = follow::load(tx, SOURCE).await?;
     user::delete_older(tx, origin, place.generation).await?;
     connection::delete_older(tx, origin, place.generation).await?;
-    let applied = Applied {
-        complete: true,
-        ..applied::load(tx, SOURCE).await?
-    };
-    applied::save(tx, SOURCE, applied).await?;
     follow::save(tx, SOURCE, &Followed { cursor, ..place }).await
 }
 

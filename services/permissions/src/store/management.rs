@@ -1,7 +1,7 @@
 //! The switches.
 
 use rollcall_store::feed::{NewChange, append};
-use rollcall_store::{Error as StoreError, Tx};
+use rollcall_store::{ChangeId, Error as StoreError, Tx};
 use rollcall_types::{AccountId, ConnectionId, Timestamp};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
@@ -77,7 +77,7 @@ pub(crate) async fn all(db: &impl ConnectionTrait) -> Result<Vec<(AccountId, Swi
         .collect()
 }
 
-/// Turns the switch; returns it as it now is, if it was ever set, and the position of the change.
+/// Turns the switch; returns it as it now is, if it was ever set, and the change.
 ///
 /// # Errors
 /// What the database says.
@@ -87,7 +87,7 @@ pub(crate) async fn turn(
     account: &AccountId,
     connection: ConnectionId,
     enabled: bool,
-) -> Result<(Option<Switch>, Option<i64>), Error> {
+) -> Result<(Option<Switch>, Option<ChangeId>), Error> {
     let before = find(tx, account).await?;
     let Some(after) = Switch::turn(before.as_ref(), connection, enabled, origin.time) else {
         return Ok((before, None));
@@ -101,8 +101,8 @@ pub(crate) async fn turn(
         after: &super::to_json(&after)?,
         ..origin.change(account, Kind::Management, account.as_str())
     };
-    let position = append(tx, change).await?;
-    Ok((Some(after), Some(position)))
+    let change = append(tx, change).await?;
+    Ok((Some(after), Some(change)))
 }
 
 async fn save(tx: &Tx, account: &AccountId, switch: &Switch) -> Result<(), StoreError> {

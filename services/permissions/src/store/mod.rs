@@ -1,6 +1,5 @@
 //! The service's own tables, and the only place that knows SQL.
 
-pub(crate) mod applied;
 pub(crate) mod catalogue;
 pub(crate) mod change;
 pub(crate) mod connection;

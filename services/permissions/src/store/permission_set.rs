@@ -1,7 +1,7 @@
 //! Permission sets.
 
 use rollcall_store::feed::{NewChange, Op, append};
-use rollcall_store::{Error as StoreError, Tx};
+use rollcall_store::{ChangeId, Error as StoreError, Tx};
 use rollcall_types::{AccountId, PermissionSetId, Timestamp};
 use sea_orm::prelude::{Expr, Uuid};
 use sea_orm::{
@@ -181,7 +181,7 @@ pub(super) async fn holding(
     Ok(uses)
 }
 
-/// Creates a set; returns it and the position of the change.
+/// Creates a set; returns it and the change.
 ///
 /// # Errors
 /// [`Error::Invalid`], [`Error::LimitReached`], [`Error::NameTaken`].
@@ -192,7 +192,7 @@ pub(crate) async fn create(
     id: PermissionSetId,
     content: Content,
     limit: usize,
-) -> Result<(PermissionSet, i64), Error> {
+) -> Result<(PermissionSet, ChangeId), Error> {
     content.check(None, &catalogue::load(tx).await?, "permission_set")?;
     refuse_id_as_name(tx, account, id, &content.name, "permission_set").await?;
     let count = of(account).count(tx).await?;
@@ -211,11 +211,11 @@ pub(crate) async fn create(
         .exec_without_returning(tx)
         .await
         .map_err(|error| name_taken(error.into(), &set.content))?;
-    let position = note(tx, origin, &set, None).await?;
-    Ok((set, position))
+    let change = note(tx, origin, &set, None).await?;
+    Ok((set, change))
 }
 
-/// Changes several sets at once; returns them in the order of the updates, and the position of
+/// Changes several sets at once; returns them in the order of the updates, and
 /// the last change, if there was one.
 ///
 /// # Errors
@@ -225,7 +225,7 @@ pub(crate) async fn update(
     origin: &Origin,
     account: &AccountId,
     updates: &[Update],
-) -> Result<(Vec<PermissionSet>, Option<i64>), Error> {
+) -> Result<(Vec<PermissionSet>, Option<ChangeId>), Error> {
     let known = catalogue::load(tx).await?;
     let mut pairs = Vec::with_capacity(updates.len());
     for (at, update) in updates.iter().enumerate() {
@@ -235,15 +235,15 @@ pub(crate) async fn update(
         pairs.push((before, after));
     }
     free_names(tx, &pairs).await?;
-    let mut position = None;
+    let mut change = None;
     for (before, after) in &pairs {
         if after.version != before.version {
             replace(tx, after).await?;
-            position = Some(note(tx, origin, after, Some(&before.content)).await?);
+            change = Some(note(tx, origin, after, Some(&before.content)).await?);
         }
     }
     let sets = pairs.into_iter().map(|(_, after)| after).collect();
-    Ok((sets, position))
+    Ok((sets, change))
 }
 
 /// The set as the update leaves it: with its version if that changes nothing.
@@ -298,7 +298,7 @@ async fn replace(tx: &Tx, set: &PermissionSet) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deletes a set; returns the position of the change.
+/// Deletes a set; returns the change.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::VersionMismatch`].
@@ -308,7 +308,7 @@ pub(crate) async fn delete(
     account: &AccountId,
     id: PermissionSetId,
     expected: &str,
-) -> Result<i64, Error> {
+) -> Result<ChangeId, Error> {
     let set = require(tx, account, id).await?;
     etag::check(expected, set.version)?;
     Entity::delete_by_id(key(account, id)).exec(tx).await?;
@@ -360,7 +360,7 @@ async fn note(
     origin: &Origin,
     set: &PermissionSet,
     before: Option<&Content>,
-) -> Result<i64, Error> {
+) -> Result<ChangeId, Error> {
     let paths = match before {
         Some(before) => set.content.changed_paths(before),
         None => "name description permission_keys".to_owned(),

@@ -9,8 +9,9 @@ use rollcall_rpc::convert::time;
 use rollcall_rpc::pb::common::v1 as common;
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::{Failure, Reason};
+use rollcall_store::cursor::{Cursor, Place};
 use rollcall_store::position::Source;
-use rollcall_store::{ChangeToken, Epoch, TokenKey};
+use rollcall_store::{ChangeId, ChangeToken, Epoch, Position, Reached, TokenKey};
 use rollcall_types::{Clock, OsEntropy, SystemClock};
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status};
@@ -61,13 +62,7 @@ impl Fake {
 
     /// Appends a change; returns its token.
     fn append(&self, state: &mut State, mut change: pb::Change) -> String {
-        let position = i64::try_from(state.log.len()).unwrap() + 1;
-        let source = Source::Provisioning;
-        let token = self.key.seal(ChangeToken {
-            source,
-            epoch: state.epoch,
-            position,
-        });
+        let token = self.token(state, state.log.len() + 1);
         change.change_token.clone_from(&token);
         state.log.push(change);
         self.wake.send_modify(|count| *count += 1);
@@ -138,26 +133,43 @@ impl Fake {
     /// A token of a change that the followed kinds don't hold.
     pub(crate) fn foreign_token(&self) -> String {
         let state = self.state();
-        let (source, position) = (Source::Provisioning, 1_000_000);
+        self.token(&state, 1_000_000)
+    }
+
+    fn token(&self, state: &State, number: usize) -> String {
+        let seq = i64::try_from(number).unwrap();
         self.key.seal(ChangeToken {
-            source,
+            source: Source::Provisioning,
             epoch: state.epoch,
-            position,
+            change: ChangeId { xid: 0, seq },
         })
     }
 
-    fn cursor(state: &State, at: usize) -> String {
-        format!("{} {at}", state.epoch)
+    fn cursor(state: &State, place: Place) -> String {
+        let cursor = Cursor {
+            source: Source::Provisioning,
+            epoch: state.epoch,
+            filter: 0,
+            place,
+        };
+        cursor.to_text()
+    }
+
+    /// The place after some changes.
+    fn after(changes: usize) -> Reached {
+        Reached::whole(Position::Sequence(i64::try_from(changes).unwrap()))
     }
 
     /// The whole state as one page, or `None` if the cursor can be continued.
     fn start(&self, cursor: &str) -> (Option<Vec<pb::watch_response::Mark>>, usize) {
         use pb::watch_response::Mark;
         let mut state = self.state();
-        if let Some((epoch, at)) = cursor.split_once(' ')
-            && epoch == state.epoch.to_string()
+        if let Some(cursor) = Cursor::parse(cursor)
+            && cursor.epoch == state.epoch
+            && let Place::Changes(Reached { whole, .. }) = cursor.place
+            && let Position::Sequence(at) = whole
         {
-            return (None, at.parse().unwrap());
+            return (None, usize::try_from(at).unwrap());
         }
         state.resets += 1;
         let users = state.users.values().cloned();
@@ -170,12 +182,12 @@ impl Fake {
             .chain(users)
             .collect();
         let at = state.log.len();
-        let cursor = Self::cursor(&state, at);
         let page = pb::Changes {
             changes,
-            cursor: cursor.clone(),
+            cursor: Self::cursor(&state, Place::CatchUp(Self::after(at))),
             snapshot: true,
         };
+        let cursor = Self::cursor(&state, Place::Changes(Self::after(at)));
         let marks = vec![
             Mark::Reset(common::Reset {
                 cause: common::ResetCause::First.into(),
@@ -211,7 +223,8 @@ impl Fake {
                 }
                 let changes = state.log[at..].to_vec();
                 at = state.log.len();
-                (changes, Self::cursor(&state, at))
+                let place = Place::Changes(Self::after(at));
+                (changes, Self::cursor(&state, place))
             };
             if !changes.is_empty() {
                 let page = pb::Changes {

@@ -7,7 +7,7 @@ use rollcall_rpc::pb::permissions::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::AccessState;
 use rollcall_rpc::{Reason, failure};
 use rollcall_store::position::Source;
-use rollcall_store::{ChangeToken, Epoch};
+use rollcall_store::{ChangeId, ChangeToken, Epoch};
 use rollcall_types::{Clock, OsEntropy, SystemClock, TestClock};
 
 use crate::fake::Fake;
@@ -300,7 +300,7 @@ async fn at_least_waits_for_its_change_and_refuses_what_names_none() {
         key().seal(ChangeToken {
             source,
             epoch,
-            position: 1,
+            change: ChangeId { xid: 0, seq: 1 },
         })
     };
     for wrong in [

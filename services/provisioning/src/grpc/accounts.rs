@@ -24,7 +24,7 @@ impl AccountService for Api {
         let message = message.ok_or_else(|| Error::field("account", "is required"))?;
         let id = account_id(&caller, &message.account_id)?;
         let account = decode(message)?;
-        let (entry, position) = self
+        let (entry, change) = self
             .0
             .store
             .write(move |tx| {
@@ -36,17 +36,15 @@ impl AccountService for Api {
                         let stored = before.ok_or_else(|| Error::not_found("account", &id))?;
                         return Ok((account::Entry { id, stored }, None));
                     };
-                    let position =
+                    let change =
                         store::account::save(tx, &id, before.as_ref(), &after, &origin).await?;
-                    Ok::<_, Error>((account::Entry { id, stored: after }, Some(position)))
+                    Ok::<_, Error>((account::Entry { id, stored: after }, Some(change)))
                 })
             })
             .await?;
         Ok(Response::new(pb::PutAccountResponse {
             account: Some(encode::account(&entry, &self.0.config)),
-            change_token: position
-                .map(|position| self.token(position))
-                .unwrap_or_default(),
+            change_token: change.map(|change| self.token(change)).unwrap_or_default(),
         }))
     }
 

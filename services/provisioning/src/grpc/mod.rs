@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use rollcall_rpc::pb::{provisioning::v1 as pb, scim::v1 as scim_pb};
 use rollcall_rpc::{Caller, metadata};
+use rollcall_store::ChangeId;
 use rollcall_store::page::{Page, PageError};
 use rollcall_store::position::Source;
 use rollcall_types::{AccountId, Timestamp};
@@ -52,8 +53,8 @@ impl Api {
     }
 
     /// The text that names a change.
-    fn token(&self, position: i64) -> String {
-        token(&self.0, position)
+    fn token(&self, change: ChangeId) -> String {
+        token(&self.0, change)
     }
 
     /// Who changes something, on which request, now.
@@ -74,8 +75,8 @@ impl Api {
 }
 
 /// The text that names a change of this service's feed.
-fn token(shared: &Shared, position: i64) -> String {
-    shared.feed.token(Source::Provisioning, position)
+fn token(shared: &Shared, change: ChangeId) -> String {
+    shared.feed.token(Source::Provisioning, change)
 }
 
 /// Who calls. The layer in front has put it there; without it nobody is let in.

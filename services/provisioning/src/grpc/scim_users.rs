@@ -49,7 +49,7 @@ impl Api {
     /// The user as the gateway needs it, and the text that names the change; empty if nothing
     /// changed.
     fn told(&self, written: &Written) -> Result<(Option<pb::ScimUser>, String), Error> {
-        let token = written.position.map(|position| self.token(position));
+        let token = written.change.map(|change| self.token(change));
         let user = encode::written(&written.user)?;
         Ok((Some(user), token.unwrap_or_default()))
     }
@@ -172,9 +172,9 @@ impl ScimUserService for Api {
         self.reader(&request).await?;
         let request = request.into_inner();
         let id = user_id(&request.user_id)?;
-        let position = self.0.delete(call, id, request.if_match).await?;
+        let change = self.0.delete(call, id, request.if_match).await?;
         Ok(Response::new(pb::DeleteUserResponse {
-            change_token: self.token(position),
+            change_token: self.token(change),
         }))
     }
 }

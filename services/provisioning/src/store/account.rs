@@ -1,7 +1,7 @@
 //! Accounts.
 
 use rollcall_store::feed::{self, NewChange, Op};
-use rollcall_store::{Error, Tx};
+use rollcall_store::{ChangeId, Error, Position, Tx};
 use rollcall_types::{AccountId, Timestamp};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
@@ -97,16 +97,16 @@ pub async fn list(
     rows.iter().map(entry).collect()
 }
 
-/// The accounts of a snapshot, each with its row's position at or before `position`.
+/// The accounts of a snapshot.
 pub(super) async fn snapshot(
     db: &impl ConnectionTrait,
     only: Option<&AccountId>,
     after: &str,
-    position: i64,
+    position: &Position,
 ) -> Result<Vec<Entry>, Error> {
     let mut query = Entity::find()
         .filter(Column::AccountId.gt(after))
-        .filter(Column::ChangeSeq.lte(position));
+        .filter(feed::is_committed_by(position, "accounts.change_seq"));
     if let Some(only) = only {
         query = query.filter(Column::AccountId.eq(only.as_str()));
     }
@@ -118,7 +118,7 @@ pub(super) async fn snapshot(
     rows.iter().map(entry).collect()
 }
 
-/// Stores the account and its change; the change's position.
+/// Stores the account and its change; which change it is.
 ///
 /// # Errors
 /// What the database says.
@@ -128,7 +128,7 @@ pub async fn save(
     before: Option<&Stored>,
     after: &Stored,
     origin: &Origin,
-) -> Result<i64, Error> {
+) -> Result<ChangeId, Error> {
     let change = NewChange {
         account: id,
         kind: kind::ACCOUNT,
@@ -143,7 +143,7 @@ pub async fn save(
         before: &before.map(record::to_text).transpose()?.unwrap_or_default(),
         after: &record::to_text(after)?,
     };
-    let position = feed::append(tx, change).await?;
+    let change = feed::append(tx, change).await?;
     let account = &after.account;
     let row = ActiveModel {
         account_id: Set(id.to_string()),
@@ -158,7 +158,7 @@ pub async fn save(
         version: Set(after.version),
         created: Set(after.created.to_chrono()),
         updated: Set(after.updated.to_chrono()),
-        change_seq: Set(position),
+        change_seq: Set(change.seq),
     };
     let mut conflict = OnConflict::column(Column::AccountId);
     conflict.update_columns([
@@ -178,5 +178,5 @@ pub async fn save(
     if before.is_none() {
         super::user::begin_count(tx, id).await?;
     }
-    Ok(position)
+    Ok(change)
 }

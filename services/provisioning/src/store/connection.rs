@@ -1,7 +1,7 @@
 //! Connections.
 
 use rollcall_store::feed::{self, NewChange, Op};
-use rollcall_store::{Error, Tx};
+use rollcall_store::{ChangeId, Error, Position, Tx};
 use rollcall_types::{AccountId, ConnectionId, Timestamp};
 use sea_orm::prelude::{Expr, Uuid};
 use sea_orm::sea_query::ExprTrait;
@@ -59,14 +59,14 @@ fn read(row: &Model) -> Connection {
     }
 }
 
-fn write(account: &AccountId, connection: &Connection, position: i64) -> ActiveModel {
+fn write(account: &AccountId, connection: &Connection, change: ChangeId) -> ActiveModel {
     ActiveModel {
         account_id: Set(account.to_string()),
         connection_id: Set(connection.id.to_uuid()),
         state: Set(CONNECTED.to_owned()),
         installed: Set(connection.installed.to_chrono()),
         version: Set(connection.version),
-        change_seq: Set(position),
+        change_seq: Set(change.seq),
     }
 }
 
@@ -85,7 +85,7 @@ pub async fn installed(
     Ok(row.as_ref().map(read))
 }
 
-/// Stores a new connection and its change; the change's position.
+/// Stores a new connection and its change; which change it is.
 ///
 /// # Errors
 /// What the database says; a unique violation when one is installed already.
@@ -94,7 +94,7 @@ pub async fn insert(
     account: &AccountId,
     connection: &Connection,
     origin: &Origin,
-) -> Result<i64, Error> {
+) -> Result<ChangeId, Error> {
     let change = NewChange {
         account,
         kind: kind::CONNECTION,
@@ -110,11 +110,11 @@ pub async fn insert(
             installed: connection.installed,
         })?,
     };
-    let position = feed::append(tx, change).await?;
-    Entity::insert(write(account, connection, position))
+    let change = feed::append(tx, change).await?;
+    Entity::insert(write(account, connection, change))
         .exec_without_returning(tx)
         .await?;
-    Ok(position)
+    Ok(change)
 }
 
 /// The connections of a snapshot, each with its account.
@@ -122,7 +122,7 @@ pub(super) async fn snapshot(
     db: &impl ConnectionTrait,
     only: Option<&AccountId>,
     after: (&str, Uuid),
-    position: i64,
+    position: &Position,
 ) -> Result<Vec<(AccountId, Connection)>, Error> {
     let rows = snapshot_page(only, after, position).all(db).await?;
     rows.iter()
@@ -160,7 +160,7 @@ fn of(account: &AccountId) -> Select<Entity> {
 fn snapshot_page(
     only: Option<&AccountId>,
     (account, id): (&str, Uuid),
-    position: i64,
+    position: &Position,
 ) -> Select<Entity> {
     let rest = if let Some(only) = only {
         of(only).filter(Column::ConnectionId.gt(id))
@@ -169,7 +169,7 @@ fn snapshot_page(
         let after = Expr::tuple([Expr::val(account), Expr::val(id)]);
         Entity::find().filter(Expr::tuple(key).gt(after))
     };
-    rest.filter(Column::ChangeSeq.lte(position))
+    rest.filter(feed::is_committed_by(position, "connections.change_seq"))
         .order_by_asc(Column::AccountId)
         .order_by_asc(Column::ConnectionId)
         .limit(feed::PAGE)
@@ -191,7 +191,8 @@ mod tests {
             (None, "((account_id,connection_id)>(?,?))"),
             (Some(&acme()), "(account_id=? AND connection_id>?)"),
         ] {
-            let query = snapshot_page(only, nobody, 9).build(DbBackend::Sqlite);
+            let query =
+                snapshot_page(only, nobody, &Position::Sequence(9)).build(DbBackend::Sqlite);
             let plan = plan(&store, query).await;
             assert!(plan.contains(index), "{plan}");
             assert!(!plan.contains("B-TREE"), "{plan}");

@@ -1,8 +1,8 @@
 //! The state that a snapshot of the feed is made of.
 
 use futures::future::BoxFuture;
-use rollcall_store::Error;
 use rollcall_store::feed::{Change, Op, Rows};
+use rollcall_store::{Error, Position};
 use rollcall_types::{AccountId, Timestamp};
 use sea_orm::DatabaseConnection;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ impl Rows for State {
         kind: u8,
         account: Option<&'a AccountId>,
         key: &'a str,
-        position: i64,
+        position: &'a Position,
     ) -> BoxFuture<'a, Result<Vec<(String, Change)>, Error>> {
         Box::pin(async move {
             match kind {
@@ -42,7 +42,7 @@ fn row(
     after: String,
 ) -> Change {
     Change {
-        position: None,
+        id: None,
         account,
         kind,
         resource,
@@ -61,7 +61,7 @@ async fn accounts(
     db: &DatabaseConnection,
     only: Option<&AccountId>,
     key: &str,
-    position: i64,
+    position: &Position,
 ) -> Result<Vec<(String, Change)>, Error> {
     let page = account::snapshot(db, only, key, position).await?;
     page.into_iter()
@@ -81,7 +81,7 @@ async fn connections(
     db: &DatabaseConnection,
     only: Option<&AccountId>,
     key: &str,
-    position: i64,
+    position: &Position,
 ) -> Result<Vec<(String, Change)>, Error> {
     let page = connection::snapshot(db, only, split(key)?, position).await?;
     page.into_iter()
@@ -109,7 +109,7 @@ async fn users(
     db: &DatabaseConnection,
     only: Option<&AccountId>,
     key: &str,
-    position: i64,
+    position: &Position,
 ) -> Result<Vec<(String, Change)>, Error> {
     let page = user::snapshot(db, only, split(key)?, position).await?;
     page.into_iter()

@@ -2,7 +2,7 @@
 
 use rollcall_scim::{self as scim, Filter};
 use rollcall_store::feed::{self, NewChange, Op};
-use rollcall_store::{Error, Tx};
+use rollcall_store::{ChangeId, Error, Position, Tx};
 use rollcall_types::{AccountId, ConnectionId, DomainName, Timestamp, TokenId, UserId, fold};
 use sea_orm::prelude::{DateTimeUtc, Uuid};
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
@@ -344,13 +344,13 @@ async fn count_by(tx: &Tx, account: &AccountId, delta: i64) -> Result<(), Error>
     Ok(())
 }
 
-/// Stores a new user and its change; the change's position.
+/// Stores a new user and its change; which change it is.
 ///
 /// # Errors
 /// What the database says; a unique violation for a taken userName or externalId.
-pub async fn insert(tx: &Tx, user: &User, origin: &Origin) -> Result<i64, Error> {
-    let position = append(tx, None, user, origin).await?;
-    let mut values = row_values(user, position)?;
+pub async fn insert(tx: &Tx, user: &User, origin: &Origin) -> Result<ChangeId, Error> {
+    let change = append(tx, None, user, origin).await?;
+    let mut values = row_values(user, change)?;
     values.push(user.created.to_chrono().into());
     let sql = "INSERT INTO users (account_id, user_id, user_name_folded, email_folded, \
                email_type_folded, email_domain, external_id, roles, active_sent, active, admitted, \
@@ -360,17 +360,22 @@ pub async fn insert(tx: &Tx, user: &User, origin: &Origin) -> Result<i64, Error>
     tx.execute_raw(statement(tx, sql, values)).await?;
     email::insert(tx, user).await?;
     count_by(tx, &user.account, 1).await?;
-    Ok(position)
+    Ok(change)
 }
 
-/// Stores a changed user and its change; the change's position.
+/// Stores a changed user and its change; which change it is.
 ///
 /// # Errors
 /// What the database says; a unique violation for a taken userName or externalId;
 /// [`Error::TryAgain`] if the row is no longer the one that was read.
-pub async fn update(tx: &Tx, before: &User, after: &User, origin: &Origin) -> Result<i64, Error> {
-    let position = append(tx, Some(before), after, origin).await?;
-    let mut values = row_values(after, position)?;
+pub async fn update(
+    tx: &Tx,
+    before: &User,
+    after: &User,
+    origin: &Origin,
+) -> Result<ChangeId, Error> {
+    let change = append(tx, Some(before), after, origin).await?;
+    let mut values = row_values(after, change)?;
     values.push(before.version.into());
     let sql = "UPDATE users SET user_name_folded = $3, email_folded = $4, email_type_folded = $5, \
                email_domain = $6, external_id = $7, roles = $8, active_sent = $9, active = $10, \
@@ -384,14 +389,14 @@ pub async fn update(tx: &Tx, before: &User, after: &User, origin: &Origin) -> Re
     if before.attributes.emails != after.attributes.emails {
         email::replace(tx, after).await?;
     }
-    Ok(position)
+    Ok(change)
 }
 
-/// Deletes a user; the position of its change.
+/// Deletes a user; which change it is.
 ///
 /// # Errors
 /// What the database says.
-pub async fn delete(tx: &Tx, user: &User, origin: &Origin) -> Result<i64, Error> {
+pub async fn delete(tx: &Tx, user: &User, origin: &Origin) -> Result<ChangeId, Error> {
     let change = NewChange {
         account: &user.account,
         kind: kind::USER,
@@ -405,13 +410,13 @@ pub async fn delete(tx: &Tx, user: &User, origin: &Origin) -> Result<i64, Error>
         before: &record::user_to_text(user)?,
         after: "",
     };
-    let position = feed::append(tx, change).await?;
+    let change = feed::append(tx, change).await?;
     // Its further addresses go with it (ON DELETE CASCADE).
     let sql = "DELETE FROM users WHERE account_id = $1 AND user_id = $2";
     let values = [user.account.as_str().into(), user.id.to_uuid().into()];
     tx.execute_raw(statement(tx, sql, values)).await?;
     count_by(tx, &user.account, -1).await?;
-    Ok(position)
+    Ok(change)
 }
 
 async fn append(
@@ -419,7 +424,7 @@ async fn append(
     before: Option<&User>,
     after: &User,
     origin: &Origin,
-) -> Result<i64, Error> {
+) -> Result<ChangeId, Error> {
     let (paths, old) = changed_paths(before, after);
     let change = NewChange {
         account: &after.account,
@@ -438,7 +443,7 @@ async fn append(
 }
 
 /// The columns of a row, `$1` to `$17`: what is read back is what [`Row::of`] makes.
-fn row_values(user: &User, position: i64) -> Result<Vec<Value>, Error> {
+fn row_values(user: &User, change: ChangeId) -> Result<Vec<Value>, Error> {
     let row = Row::of(user)?;
     let attributes = &user.attributes;
     let email = email::primary(attributes);
@@ -459,7 +464,7 @@ fn row_values(user: &User, position: i64) -> Result<Vec<Value>, Error> {
         row.connection.map(ConnectionId::to_uuid).into(),
         row.version.into(),
         row.updated.to_chrono().into(),
-        position.into(),
+        change.seq.into(),
         row.document.into(),
     ])
 }
@@ -511,7 +516,7 @@ pub(super) async fn snapshot(
     db: &impl ConnectionTrait,
     only: Option<&AccountId>,
     after: (&str, Uuid),
-    position: i64,
+    position: &Position,
 ) -> Result<Vec<User>, Error> {
     let query = snapshot_page(db, only, after, position);
     let rows = db.query_all_raw(query).await?;
@@ -527,19 +532,20 @@ fn snapshot_page(
     db: &impl ConnectionTrait,
     only: Option<&AccountId>,
     (account, id): (&str, Uuid),
-    position: i64,
+    position: &Position,
 ) -> Statement {
     let rest = match only {
         Some(_) => "u.account_id = $1 AND u.user_id > $2",
         None => "(u.account_id, u.user_id) > ($1, $2)",
     };
+    let (committed, position) = feed::committed_by(position, "u.change_seq", 3);
     let sql = format!(
-        "SELECT {COLUMNS} FROM users u WHERE {rest} AND u.change_seq <= $3 \
+        "SELECT {COLUMNS} FROM users u WHERE {rest} AND {committed} \
          ORDER BY u.account_id, u.user_id LIMIT {}",
         feed::PAGE
     );
     let account = only.map_or(account, AccountId::as_str);
-    statement(db, sql, [account.into(), id.into(), position.into()])
+    statement(db, sql, [account.into(), id.into(), position])
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Claims: the table `domains`.
 
 use rollcall_store::feed::{self, NewChange, Op};
-use rollcall_store::{Error as StoreError, Tx};
+use rollcall_store::{ChangeId, Error as StoreError, Position, Tx};
 use rollcall_types::{AccountId, Actor, DomainId, DomainName, RequestId, Timestamp};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::prelude::{DateTimeUtc, Expr};
@@ -92,12 +92,12 @@ fn read(row: &Model) -> Result<Row, StoreError> {
     })
 }
 
-/// The columns that change with a claim; its position in the feed only if it `moved`.
-fn write(claim: &Claim, moved: Option<i64>) -> Result<ActiveModel, StoreError> {
+/// The columns that change with a claim; the change in the feed only if it `moved`.
+fn write(claim: &Claim, moved: Option<ChangeId>) -> Result<ActiveModel, StoreError> {
     Ok(ActiveModel {
         state: Set(claim.state.name().to_owned()),
         version: Set(claim.version),
-        change_seq: moved.map_or(NotSet, Set),
+        change_seq: moved.map_or(NotSet, |change| Set(change.seq)),
         next_check_at: Set(claim.next_check.map(Timestamp::to_chrono)),
         record: Set(record(claim)?),
         ..ActiveModel::default()
@@ -150,7 +150,7 @@ pub(super) async fn snapshot(
     db: &impl ConnectionTrait,
     only: Option<&AccountId>,
     after: (&str, Option<DomainId>),
-    position: i64,
+    position: &Position,
 ) -> Result<Vec<Claim>, StoreError> {
     let rows = snapshot_page(only, after, position).all(db).await?;
     rows.iter().map(|row| Ok(read(row)?.claim)).collect()
@@ -174,13 +174,13 @@ pub(crate) async fn count(
 
 /// Stores a new claim and tells the feed.
 pub(crate) async fn insert(tx: &Tx, claim: &Claim, author: &Author) -> Result<(), StoreError> {
-    let position = append(tx, claim, None, &["state", "challenge"], author).await?;
+    let change = append(tx, claim, None, &["state", "challenge"], author).await?;
     let row = ActiveModel {
         account_id: Set(claim.account.to_string()),
         domain_id: Set(claim.id.to_uuid()),
         name: Set(claim.name.to_string()),
         fence: Set(0),
-        ..write(claim, Some(position))?
+        ..write(claim, Some(change))?
     };
     Entity::insert(row).exec_without_returning(tx).await?;
     Ok(())
@@ -197,13 +197,13 @@ pub(crate) async fn replace(
     now: Timestamp,
 ) -> Result<Claim, Error> {
     let paths = after.changed_paths(before);
-    let mut position = None;
+    let mut change = None;
     if !paths.is_empty() {
         after.version = before.version + 1;
         after.updated = now;
-        position = Some(append(tx, &after, Some(before), &paths, author).await?);
+        change = Some(append(tx, &after, Some(before), &paths, author).await?);
     }
-    let mut row = write(&after, position)?;
+    let mut row = write(&after, change)?;
     if lease != Lease::Keep {
         row.lease_until = Set(None);
     }
@@ -278,7 +278,7 @@ async fn append(
     before: Option<&Claim>,
     paths: &[&str],
     author: &Author,
-) -> Result<i64, StoreError> {
+) -> Result<ChangeId, StoreError> {
     let before = before.map(|claim| {
         serde_json::json!({
             "state": claim.state,
@@ -317,7 +317,7 @@ fn page(account: &AccountId, after: Option<DomainId>) -> Select<Entity> {
 fn snapshot_page(
     only: Option<&AccountId>,
     (account, id): (&str, Option<DomainId>),
-    position: i64,
+    position: &Position,
 ) -> Select<Entity> {
     let rest = if let Some(only) = only {
         page(only, id)
@@ -329,7 +329,7 @@ fn snapshot_page(
             .order_by_asc(Column::AccountId)
             .order_by_asc(Column::DomainId)
     };
-    rest.filter(Column::ChangeSeq.lte(position))
+    rest.filter(feed::is_committed_by(position, "domains.change_seq"))
         .limit(feed::PAGE)
 }
 
@@ -414,9 +414,12 @@ mod tests {
 
         for (query, index) in [
             (page(&acme(), None).build(sqlite), key),
-            (snapshot_page(None, ("", None), 7).build(sqlite), keys),
             (
-                snapshot_page(Some(&acme()), ("", None), 7).build(sqlite),
+                snapshot_page(None, ("", None), &Position::Sequence(7)).build(sqlite),
+                keys,
+            ),
+            (
+                snapshot_page(Some(&acme()), ("", None), &Position::Sequence(7)).build(sqlite),
                 key,
             ),
             (waiting(now).build(sqlite), due),

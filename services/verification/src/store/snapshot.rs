@@ -1,8 +1,8 @@
 //! The state of all claims, for those who begin to follow the feed.
 
 use futures::future::BoxFuture;
-use rollcall_store::Error;
 use rollcall_store::feed::{Change, Op, Rows};
+use rollcall_store::{Error, Position};
 use rollcall_types::{AccountId, DomainId};
 use sea_orm::DatabaseConnection;
 
@@ -20,7 +20,7 @@ impl Rows for Snapshot {
         kind: u8,
         account: Option<&'a AccountId>,
         key: &'a str,
-        position: i64,
+        position: &'a Position,
     ) -> BoxFuture<'a, Result<Vec<(String, Change)>, Error>> {
         Box::pin(async move {
             if kind != KIND {
@@ -36,7 +36,7 @@ impl Rows for Snapshot {
 fn row(claim: &Claim) -> Result<(String, Change), Error> {
     let key = format!("{} {}", claim.account, claim.id);
     let change = Change {
-        position: None,
+        id: None,
         account: claim.account.clone(),
         kind: KIND,
         resource: claim.id.to_string(),

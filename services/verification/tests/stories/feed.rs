@@ -105,7 +105,7 @@ async fn the_feed_tells_transitions_and_new_diagnoses_but_not_every_check() {
 
     assert_eq!(reasons, ["NO_TXT", "SERVFAIL"]);
     assert_eq!(last.version, 3);
-    assert_eq!(world.store.last_position().await.unwrap(), 3);
+    assert_eq!(world.changes().await, 3);
 }
 
 #[tokio::test]

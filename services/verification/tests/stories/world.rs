@@ -15,6 +15,7 @@ use rollcall_rpc::{Backend, Caller, CallerKind, Callers, Reason, failure};
 use rollcall_store::{Store, TokenKey, testing};
 use rollcall_types::{AccountId, IdSource, OsEntropy, TestClock, Timestamp};
 use rollcall_verification::{Config, Deps, Dns, Heard, TxtAnswer, Unavailable, build};
+use sea_orm::{ConnectionTrait, Statement};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -250,6 +251,15 @@ impl World {
     /// Begins the end of the service.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// How many changes the feed holds.
+    pub(crate) async fn changes(&self) -> i64 {
+        let reader = self.store.reader();
+        let sql = "SELECT COUNT(*) AS n FROM changes";
+        let count = Statement::from_string(reader.get_database_backend(), sql);
+        let row = reader.query_one_raw(count).await.unwrap();
+        row.unwrap().try_get("", "n").unwrap()
     }
 
     /// Waits until no check is due.

@@ -23,7 +23,6 @@ impl MigrationTrait for Migration {
             managements(),
             followed_connections(),
             followed_users(),
-            applied_positions(),
         ] {
             manager.create_table(table).await?;
         }
@@ -106,15 +105,5 @@ fn followed_users() -> TableCreateStatement {
         .col(big_integer("version"))
         .col(big_integer("generation"))
         .primary_key(Index::create().col("account_id").col("user_id"))
-        .take()
-}
-
-fn applied_positions() -> TableCreateStatement {
-    Table::create()
-        .table("applied_positions")
-        .col(text("source").primary_key())
-        .col(text_null("epoch"))
-        .col(big_integer("position"))
-        .col(boolean("complete"))
         .take()
 }

@@ -41,8 +41,14 @@ async fn each_query_walks_an_index_and_sorts_nothing() {
         (total(db, &acme, &by_name), name),
         (total(db, &acme, &all), "user_counts"),
         (held_page(db, &acme, &domain, 9), held),
-        (snapshot_page(db, None, nobody, 9), snapshot),
-        (snapshot_page(db, Some(&acme), nobody, 9), snapshot_of_one),
+        (
+            snapshot_page(db, None, nobody, &Position::Sequence(9)),
+            snapshot,
+        ),
+        (
+            snapshot_page(db, Some(&acme), nobody, &Position::Sequence(9)),
+            snapshot_of_one,
+        ),
     ] {
         let plan = plan(&store, query).await;
         assert!(plan.contains(index), "{plan}");

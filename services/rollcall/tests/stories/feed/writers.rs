@@ -11,7 +11,7 @@ use rollcall_provisioning::store::{self, Origin};
 use rollcall_provisioning::user::{self, Moment, User};
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_scim::{MultiValue, User as Attributes};
-use rollcall_store::{Store, Tx};
+use rollcall_store::{ChangeId, Store, Tx};
 use rollcall_types::{AccountId, Clock, ConnectionId, IdSource, OsEntropy, SystemClock, UserId};
 use tokio::sync::{Notify, watch};
 
@@ -41,7 +41,7 @@ struct Shared {
     connection: ConnectionId,
     ids: IdSource,
     users: Mutex<Vec<UserId>>,
-    changes: Mutex<Vec<(i64, Seen)>>,
+    changes: Mutex<Vec<(ChangeId, Seen)>>,
     written: watch::Sender<usize>,
     failed: AtomicUsize,
 }
@@ -84,7 +84,7 @@ pub(super) async fn write(world: &World, target: usize, half: &Notify) -> Writte
     let last = attributes(LAST, true, true);
     shared.create(last, true, Fate::Commit).await;
     let mut changes = std::mem::take(&mut *shared.changes.lock().unwrap());
-    changes.sort_by_key(|(position, _)| *position);
+    changes.sort_by_key(|(change, _)| change.seq);
     Written {
         changes: changes.into_iter().map(|(_, seen)| seen).collect(),
         failed: shared.failed.load(Ordering::Relaxed),
@@ -131,8 +131,8 @@ impl Shared {
         if self
             .write(fate, move |tx, origin| {
                 Box::pin(async move {
-                    let position = store::user::insert(tx, &made, &origin).await?;
-                    Ok(Some((position, seen(&made, made.version, false))))
+                    let change = store::user::insert(tx, &made, &origin).await?;
+                    Ok(Some((change, seen(&made, made.version, false))))
                 })
             })
             .await
@@ -154,8 +154,8 @@ impl Shared {
                 let Some(after) = user::replace(&before, new, &moment)? else {
                     return Ok(None);
                 };
-                let position = store::user::update(tx, &before, &after, &origin).await?;
-                Ok(Some((position, seen(&after, after.version, false))))
+                let change = store::user::update(tx, &before, &after, &origin).await?;
+                Ok(Some((change, seen(&after, after.version, false))))
             })
         })
         .await;
@@ -170,8 +170,8 @@ impl Shared {
                         return Ok(None);
                     };
                     let user = row.decode(&account)?;
-                    let position = store::user::delete(tx, &user, &origin).await?;
-                    Ok(Some((position, seen(&user, user.version + 1, true))))
+                    let change = store::user::delete(tx, &user, &origin).await?;
+                    Ok(Some((change, seen(&user, user.version + 1, true))))
                 })
             })
             .await
@@ -212,8 +212,8 @@ impl Shared {
     }
 }
 
-/// The position and the change, if there was one.
-type Outcome<'a> = BoxFuture<'a, Result<Option<(i64, Seen)>, Error>>;
+/// The change that was made, if there was one.
+type Outcome<'a> = BoxFuture<'a, Result<Option<(ChangeId, Seen)>, Error>>;
 
 fn seen(user: &User, version: i64, deleted: bool) -> Seen {
     Seen {
