@@ -8,6 +8,10 @@ pub enum Error {
     /// Nothing was written; the same call may succeed later.
     #[error("the database could not take the write: {0}")]
     TryAgain(String),
+    /// The connection was lost before the answer to a statement that commits by itself: it may be
+    /// committed, or still run.
+    #[error("the answer of the database was lost: {0}")]
+    AnswerLost(String),
     /// A statement failed.
     #[error(transparent)]
     Database(DbErr),
@@ -65,6 +69,21 @@ fn passes(error: &DbErr) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the connection was lost before the answer came. What PostgreSQL answers with an error, be
+/// it that it stops, is not committed.
+pub(crate) fn is_lost(error: &DbErr) -> bool {
+    let (DbErr::Conn(cause) | DbErr::Exec(cause) | DbErr::Query(cause)) = error else {
+        return false;
+    };
+    let RuntimeErr::SqlxError(cause) = cause else {
+        return false;
+    };
+    matches!(
+        cause.as_ref(),
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed
+    )
 }
 
 impl Error {

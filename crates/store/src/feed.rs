@@ -58,6 +58,8 @@ pub struct NewChange<'a> {
     pub op: Op,
     /// The resource's version after it.
     pub version: i64,
+    /// By how much the number of resources grew that the service counts from its feed.
+    pub delta: i64,
     /// When, by the clock of the statement.
     pub time: Timestamp,
     /// Who did it.
@@ -70,6 +72,33 @@ pub struct NewChange<'a> {
     pub before: &'a str,
     /// The whole resource after, as the service's own text.
     pub after: &'a str,
+}
+
+/// The columns of a change but for its `seq` and its transaction, in the order of
+/// [`NewChange::values`].
+pub const COLUMNS: &str = "account_id, kind, resource_id, op, version, delta, time, actor_kind, \
+     actor_id, request_id, changed_paths, before, after";
+
+impl NewChange<'_> {
+    /// What is stored of it, in the order of [`COLUMNS`].
+    #[must_use]
+    pub fn values(&self) -> [Value; 13] {
+        [
+            self.account.as_str().into(),
+            i64::from(self.kind).into(),
+            self.resource.into(),
+            i64::from(self.op == Op::Deleted).into(),
+            self.version.into(),
+            self.delta.into(),
+            self.time.to_chrono().into(),
+            self.actor.kind.number().into(),
+            self.actor.id.as_str().into(),
+            self.request.map(RequestId::to_uuid).into(),
+            self.changed_paths.into(),
+            self.before.into(),
+            self.after.into(),
+        ]
+    }
 }
 
 /// One change as it was read.
@@ -122,6 +151,7 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(text("resource_id"))
         .col(big_integer("op"))
         .col(big_integer("version"))
+        .col(big_integer("delta").default(0))
         .col(timestamp_with_time_zone("time"))
         .col(big_integer("actor_kind"))
         .col(text("actor_id"))
@@ -145,6 +175,10 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         manager.get_connection().execute_unprepared(sql).await?;
         let sql = "CREATE INDEX changes_xid ON changes (xid, seq)";
         manager.get_connection().execute_unprepared(sql).await?;
+        // What a number of resources is made of, beside what was folded already.
+        let sql = "CREATE INDEX changes_delta ON changes (account_id, xid) INCLUDE (delta) \
+                   WHERE delta <> 0";
+        manager.get_connection().execute_unprepared(sql).await?;
     }
     Ok(())
 }
@@ -156,43 +190,37 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 /// # Errors
 /// What the database says.
 pub async fn append(tx: &Tx, change: NewChange<'_>) -> Result<ChangeId, Error> {
-    let values = vec![
-        change.account.as_str().into(),
-        i64::from(change.kind).into(),
-        change.resource.into(),
-        i64::from(change.op == Op::Deleted).into(),
-        change.version.into(),
-        change.time.to_chrono().into(),
-        change.actor.kind.number().into(),
-        change.actor.id.as_str().into(),
-        change.request.map(RequestId::to_uuid).into(),
-        change.changed_paths.into(),
-        change.before.into(),
-        change.after.into(),
-    ];
     let backend = tx.get_database_backend();
     let sql = format!(
-        "INSERT INTO changes (account_id, kind, resource_id, op, version, time, actor_kind, \
-         actor_id, request_id, changed_paths, before, after) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING {}",
+        "INSERT INTO changes ({COLUMNS}) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING {}",
         id_columns(backend)
     );
     let row = tx
-        .query_one_raw(Statement::from_sql_and_values(backend, sql, values))
+        .query_one_raw(Statement::from_sql_and_values(
+            backend,
+            sql,
+            change.values(),
+        ))
         .await?
         .ok_or(Error::Corrupt("change"))?;
     id(&row)
 }
 
 /// What names a change, among its columns.
-fn id_columns(backend: DbBackend) -> &'static str {
+#[must_use]
+pub fn id_columns(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "seq, xid::text AS xid",
         _ => "seq, '0' AS xid",
     }
 }
 
-fn id(row: &QueryResult) -> Result<ChangeId, Error> {
+/// Reads what [`id_columns`] selects.
+///
+/// # Errors
+/// [`Error::Corrupt`] for what is no change.
+pub fn id(row: &QueryResult) -> Result<ChangeId, Error> {
     let xid: String = row.try_get("", "xid")?;
     Ok(ChangeId {
         xid: xid.parse().map_err(|_| Error::Corrupt("xid"))?,
@@ -334,18 +362,18 @@ fn page(
         // Of two engines.
         _ => return Err(Error::Corrupt("position")),
     };
-    let mut sql = format!(
-        "SELECT {}, account_id, kind, resource_id, op, version, time, actor_kind, actor_id, \
-         request_id, changed_paths, before, after FROM changes WHERE {span}",
-        id_columns(backend)
-    );
     let kinds: Vec<String> = wanted.kinds.iter().map(u8::to_string).collect();
-    sql += &format!(" AND kind IN ({})", kinds.join(", "));
-    if let Some(account) = wanted.account {
-        values.push(account.as_str().into());
-        sql += &format!(" AND account_id = ${}", values.len());
+    let mut account = String::new();
+    if let Some(only) = wanted.account {
+        values.push(only.as_str().into());
+        account = format!(" AND account_id = ${}", values.len());
     }
-    sql += &format!(" ORDER BY seq LIMIT {PAGE}");
+    let sql = format!(
+        "SELECT {}, {COLUMNS} FROM changes WHERE {span} AND kind IN ({}){account} \
+         ORDER BY seq LIMIT {PAGE}",
+        id_columns(backend),
+        kinds.join(", ")
+    );
     Ok(Statement::from_sql_and_values(backend, sql, values))
 }
 

@@ -6,6 +6,7 @@
 
 pub mod cursor;
 pub mod database;
+mod direct;
 pub mod error;
 pub mod feed;
 pub mod follow;
@@ -22,6 +23,7 @@ mod token;
 mod writer;
 
 pub use database::{Database, Postgres};
+pub use direct::Direct;
 pub use error::Error;
 pub use position::{ChangeId, Epoch, Position, Reached};
 pub use store::{Store, Wake};

@@ -4,9 +4,10 @@
 //! Writes that decide by what they read take one advisory lock of the schema before they read, so
 //! that they see one another as they do on SQLite, whatever process they come from. The lock is
 //! taken by a statement of its own: the snapshot of a statement that waits for a lock which it
-//! calls itself is older than the lock. It ends after the commit is visible, so the order of `seq`
-//! is the order of commit.
+//! calls itself is older than the lock. Writes beside the lane ([`Direct`](crate::Direct)) see to
+//! themselves.
 
+use std::ops::RangeInclusive;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use crate::database::Postgres;
 use crate::error::Error;
 use crate::position::Epoch;
 
+/// What the server knows connections by.
+const NAME: &str = "rollcall";
 /// Connections of a process for reads; more than about two a core only costs.
 const READERS: u32 = 4;
 /// Connections of a process for writes. One works, one waits for its turn in the database, so that
@@ -41,7 +44,7 @@ const LIMITS: [(&str, &str); 3] = [
 ];
 
 /// A transaction that others of the schema wait for, and its number.
-const ENTER: &str = "SELECT pg_current_xact_id()::text AS xid FROM \
+const LOCK: &str = "SELECT pg_current_xact_id()::text AS xid FROM \
      (SELECT pg_advisory_xact_lock(hashtextextended('rollcall ' || current_schema(), 0))) AS turn";
 
 /// How long the fate of a COMMIT whose answer was lost is asked for, and how often.
@@ -50,33 +53,43 @@ const ASK: Duration = Duration::from_millis(100);
 
 /// The readers' pool.
 pub(crate) async fn readers(database: &Postgres) -> Result<DatabaseConnection, Error> {
-    connect(database, READERS, true).await
+    connect(database, NAME, 1..=READERS, true).await
 }
 
-async fn connect(
+/// A pool whose connections the server knows by `name`.
+pub(crate) async fn connect(
     database: &Postgres,
-    connections: u32,
+    name: &str,
+    connections: RangeInclusive<u32>,
     read_only: bool,
 ) -> Result<DatabaseConnection, Error> {
+    let name = name.to_owned();
     let schema = database.schema().map(str::to_owned);
     let mut options = ConnectOptions::new(database.url());
     options
-        .min_connections(1)
-        .max_connections(connections)
+        .min_connections(*connections.start())
+        .max_connections(*connections.end())
         .acquire_timeout(ACQUIRE)
         // A round trip where it matters little; what a connection that has just died fails with is
         // answered with "try again".
         .test_before_acquire(false)
         .test_before_acquire_if_idle_for(IDLE)
         .sqlx_logging(false)
-        .map_sqlx_postgres_opts(move |options| settings(options, schema.as_deref(), read_only));
+        .map_sqlx_postgres_opts(move |options| {
+            settings(options, &name, schema.as_deref(), read_only)
+        });
     Ok(sea_orm::Database::connect(options).await?)
 }
 
-fn settings(options: PgConnectOptions, schema: Option<&str>, read_only: bool) -> PgConnectOptions {
+fn settings(
+    options: PgConnectOptions,
+    name: &str,
+    schema: Option<&str>,
+    read_only: bool,
+) -> PgConnectOptions {
     let read_only = if read_only { "on" } else { "off" };
     let options = options
-        .application_name("rollcall")
+        .application_name(name)
         .statement_cache_capacity(256)
         .options(LIMITS)
         .options([("default_transaction_read_only", read_only)]);
@@ -88,7 +101,7 @@ fn settings(options: PgConnectOptions, schema: Option<&str>, read_only: bool) ->
 
 /// Brings the schema up to date; safe when two do so at once.
 pub(crate) async fn migrate<M: MigratorTrait>(database: &Postgres) -> Result<(), Error> {
-    let connection = connect(database, 1, false).await?;
+    let connection = connect(database, NAME, 1..=1, false).await?;
     let migrated = migrate_on::<M>(&connection, database.schema()).await;
     connection.close().await?;
     migrated
@@ -136,13 +149,14 @@ pub(crate) struct Lane {
 impl Lane {
     pub(crate) async fn open(database: &Postgres) -> Result<Self, Error> {
         Ok(Self {
-            pool: connect(database, WRITERS, false).await?,
+            pool: connect(database, NAME, 1..=WRITERS, false).await?,
             wake: watch::Sender::new(0),
         })
     }
 
-    pub(crate) fn wake(&self) -> watch::Receiver<u64> {
-        self.wake.subscribe()
+    /// Rings after each commit.
+    pub(crate) fn wake(&self) -> &watch::Sender<u64> {
+        &self.wake
     }
 
     /// Runs `work` in a transaction of its own, after those before it and before those after it.
@@ -185,7 +199,7 @@ impl Lane {
         loop {
             let entered = async {
                 let tx = begin(&self.pool).await?;
-                let xid = enter(&tx).await?;
+                let xid = take_lock(&tx).await?;
                 Ok::<_, Error>((tx, xid))
             };
             match entered.await {
@@ -223,9 +237,9 @@ impl Lane {
 }
 
 /// Waits for the lane; the number of the transaction.
-async fn enter(tx: &Tx) -> Result<u64, Error> {
-    let enter = Statement::from_string(DbBackend::Postgres, ENTER);
-    let row = tx.query_one_raw(enter).await?;
+async fn take_lock(tx: &Tx) -> Result<u64, Error> {
+    let lock = Statement::from_string(DbBackend::Postgres, LOCK);
+    let row = tx.query_one_raw(lock).await?;
     let row = row.ok_or(Error::Corrupt("transaction number"))?;
     let xid: String = row.try_get("", "xid")?;
     xid.parse()

@@ -10,6 +10,7 @@ use sea_orm_migration::MigratorTrait;
 use tokio::sync::watch;
 
 use crate::database::Database;
+use crate::direct::Direct;
 use crate::error::Error;
 use crate::position::{Epoch, Position};
 use crate::postgres::{self, Lane};
@@ -27,7 +28,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Writes {
     Sqlite(Writer, watch::Receiver<u64>),
-    Postgres(Lane),
+    Postgres(Lane, Direct),
 }
 
 impl fmt::Debug for Store {
@@ -67,7 +68,9 @@ impl Store {
                 postgres::migrate::<M>(database).await?;
                 let reader = postgres::readers(database).await?;
                 let epoch = postgres::epoch(&reader).await?;
-                let writes = Writes::Postgres(Lane::open(database).await?);
+                let lane = Lane::open(database).await?;
+                let direct = Direct::open(database, lane.wake().clone()).await?;
+                let writes = Writes::Postgres(lane, direct);
                 Ok(Self {
                     reader,
                     writes,
@@ -83,8 +86,9 @@ impl Store {
         &self.reader
     }
 
-    /// Runs `work` on a transaction and answers after its COMMIT. Writes see one another: each
-    /// begins after the one before it has ended.
+    /// Runs `work` on a transaction and answers after its COMMIT. These writes see one another: each
+    /// begins after the one before it has ended. Beside them on PostgreSQL go those of
+    /// [`direct`](Self::direct), so a row that those write is locked before it is read.
     ///
     /// An error from `work` undoes what it did and nothing else. On SQLite what waits shares one
     /// transaction, each piece in a SAVEPOINT.
@@ -100,7 +104,29 @@ impl Store {
     {
         match &self.writes {
             Writes::Sqlite(writer, _) => writer.run(work).await,
-            Writes::Postgres(lane) => lane.run(work).await,
+            Writes::Postgres(lane, _) => lane.run(work).await,
+        }
+    }
+
+    /// Writes of one statement each, which take no turn: PostgreSQL's alone, since on SQLite there
+    /// is one writer.
+    #[must_use]
+    pub fn direct(&self) -> Option<&Direct> {
+        match &self.writes {
+            Writes::Sqlite(..) => None,
+            Writes::Postgres(_, direct) => Some(direct),
+        }
+    }
+
+    /// Waits until every write is committed that decided by what had been committed before the last
+    /// one of this store's lane. On SQLite that is so.
+    ///
+    /// # Errors
+    /// What the database says; [`Error::TryAgain`] when a write doesn't end.
+    pub async fn settle(&self) -> Result<(), Error> {
+        match self.direct() {
+            None => Ok(()),
+            Some(direct) => direct.settle(&self.reader).await,
         }
     }
 
@@ -110,7 +136,7 @@ impl Store {
     pub fn queued(&self) -> Option<usize> {
         match &self.writes {
             Writes::Sqlite(writer, _) => Some(writer.queued()),
-            Writes::Postgres(_) => None,
+            Writes::Postgres(..) => None,
         }
     }
 
@@ -122,8 +148,8 @@ impl Store {
                 commits: commits.clone(),
                 poll: None,
             },
-            Writes::Postgres(lane) => Wake {
-                commits: lane.wake(),
+            Writes::Postgres(lane, _) => Wake {
+                commits: lane.wake().subscribe(),
                 poll: Some(POLL),
             },
         }
@@ -147,7 +173,10 @@ impl Store {
     pub async fn close(&self) {
         match &self.writes {
             Writes::Sqlite(writer, _) => writer.close().await,
-            Writes::Postgres(lane) => lane.close().await,
+            Writes::Postgres(lane, direct) => {
+                direct.close().await;
+                lane.close().await;
+            }
         }
         if let Err(error) = self.reader.clone().close().await {
             tracing::warn!(%error, "closing the database");

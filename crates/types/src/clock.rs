@@ -40,6 +40,15 @@ impl Timestamp {
         Self::new(later.unwrap_or(DateTime::<Utc>::MAX_UTC))
     }
 
+    /// The moment `span` earlier, cut to the microsecond, or the first representable one.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        let earlier = chrono::TimeDelta::from_std(span)
+            .ok()
+            .and_then(|delta| self.0.checked_sub_signed(delta));
+        Self::new(earlier.unwrap_or(DateTime::<Utc>::MIN_UTC))
+    }
+
     /// How much later this moment is than `earlier`; zero if it is not later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use moka::sync::Cache;
 use rollcall_rpc::convert::time;
 use rollcall_rpc::follower::{self, Follower};
 use rollcall_rpc::pb::common::v1::ChangeOp;
@@ -64,6 +65,27 @@ impl Heard {
     }
 }
 
+/// Which email domains writes have found to be verified, or not to be. A guess that every write
+/// checks, so it costs nothing that it is not kept in step.
+#[derive(Debug)]
+pub(crate) struct Verified(Cache<(AccountId, DomainName), bool>);
+
+impl Default for Verified {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(10_000).build())
+    }
+}
+
+impl Verified {
+    pub(crate) fn get(&self, account: &AccountId, domain: &DomainName) -> Option<bool> {
+        self.0.get(&(account.clone(), domain.clone()))
+    }
+
+    pub(crate) fn put(&self, account: &AccountId, domain: &DomainName, verified: bool) {
+        self.0.insert((account.clone(), domain.clone()), verified);
+    }
+}
+
 /// The table `domains`, kept in step.
 struct Projection(Arc<Shared>);
 
@@ -88,6 +110,16 @@ impl Projection {
                 })
             })
             .await
+    }
+}
+
+impl Projection {
+    /// Rings for the release, once no write runs any more that may have decided by what the domains
+    /// were before: it would hold a user whom nobody looks for.
+    async fn released(&self) -> Result<(), Error> {
+        let settled = self.0.store.settle().await;
+        self.0.heard.domains.notify_one();
+        Ok(settled?)
     }
 }
 
@@ -146,8 +178,7 @@ impl Follower for Projection {
             .boxed()
         })
         .await?;
-        self.0.heard.domains.notify_one();
-        Ok(())
+        self.released().await
     }
 
     async fn snapshot_end(&self, cursor: String) -> Result<(), Error> {
@@ -160,8 +191,7 @@ impl Follower for Projection {
             .boxed()
         })
         .await?;
-        self.0.heard.domains.notify_one();
-        Ok(())
+        self.released().await
     }
 
     async fn progress(&self, cursor: String, through: Timestamp) -> Result<(), Error> {
@@ -194,7 +224,8 @@ fn verified_since(
 /// Level-triggered: whatever changed in the domains, whoever is held for a verified one is
 /// released, until a scan finds nobody. The one writer of SQLite orders every write of a user
 /// before or after the commit that verified its domain: one before is found by the scan that this
-/// commit rings for, one after sees the domain verified.
+/// commit rings for, one after sees the domain verified. On PostgreSQL those before have ended when
+/// it rings.
 async fn release(shared: Arc<Shared>) {
     loop {
         let pause = if sweep(&shared).await { SWEEP } else { AGAIN };

@@ -83,6 +83,8 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) feed: rollcall_feed::Server,
     pub(crate) tokens: connection::TokenCache,
+    pub(crate) verified: domains::Verified,
+    pub(crate) bookmarks: store::user::bookmark::Bookmarks,
     pub(crate) heard: Arc<domains::Heard>,
 }
 
@@ -105,6 +107,8 @@ pub async fn build(database: &Database, config: Config, deps: Deps) -> Result<Se
         store: store.clone(),
         feed,
         tokens,
+        verified: domains::Verified::default(),
+        bookmarks: store::user::bookmark::Bookmarks::default(),
         heard: Arc::default(),
     });
     let tasks = domains::tasks(&shared);

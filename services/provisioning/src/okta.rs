@@ -2,20 +2,28 @@
 //! the token that comes with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rollcall_scim::User as Attributes;
-use rollcall_store::{ChangeId, Tx};
-use rollcall_types::{Clock, Credential, DomainName, RequestId, UserId, etag};
+use rollcall_store::{ChangeId, Direct, Tx};
+use rollcall_types::{
+    AccountId, Clock, Credential, DomainName, RequestId, Timestamp, UserId, etag,
+};
 use sea_orm::ConnectionTrait;
+use tokio::time::Instant;
 
 use crate::Shared;
 use crate::connection::{Known, Principal};
 use crate::error::{Error, Taken};
+use crate::store::user::direct::{self as user_direct, Outcome, Premise};
 use crate::store::{self, Origin};
 use crate::user::{self, Moment, Unique, User};
 
-/// How often a change is decided beside the writer before it is decided in it.
+/// How often a write is decided beside others before it is decided where there is none.
 const TRIES: usize = 3;
+/// How long it is looked for what became of a write whose answer was lost, and how often.
+const LOST: Duration = Duration::from_secs(10);
+const ASK: Duration = Duration::from_millis(50);
 
 /// Who asks for a write, on which request.
 #[derive(Debug)]
@@ -35,6 +43,44 @@ pub(crate) struct Written {
     pub(crate) user: User,
     /// Its change; `None` if nothing changed.
     pub(crate) change: Option<ChangeId>,
+}
+
+impl Written {
+    fn new(user: User, change: ChangeId) -> Self {
+        Self {
+            user,
+            change: Some(change),
+        }
+    }
+}
+
+/// The user of a statement whose answer was lost, and until when it is looked for.
+#[derive(Debug, Default)]
+struct Sent(Option<(User, Instant)>);
+
+impl Sent {
+    /// Notes the loss.
+    ///
+    /// # Errors
+    /// [`rollcall_store::Error::TryAgain`] when answers have been lost for too long.
+    fn lost(&mut self, user: User, why: &str) -> Result<(), Error> {
+        tracing::debug!(why, user.id = %user.id, "the answer to a write was lost");
+        let until = match &self.0 {
+            Some((_, until)) => *until,
+            None => Instant::now() + LOST,
+        };
+        if Instant::now() > until {
+            return Err(rollcall_store::Error::TryAgain(why.to_owned()).into());
+        }
+        self.0 = Some((user, until));
+        Ok(())
+    }
+
+    /// Whether what is taken is taken by the user itself.
+    fn holds(&self, error: &rollcall_store::Error) -> bool {
+        let taken = || error.unique_violation();
+        self.0.is_some() && taken().is_some_and(|index| index.contains("pkey"))
+    }
 }
 
 /// What a request wants of one user.
@@ -58,6 +104,29 @@ pub(crate) enum Change {
 }
 
 impl Shared {
+    /// Whom a credential speaks for, as it was at most five seconds ago (SEC-TOK-06).
+    ///
+    /// # Errors
+    /// [`Error::CredentialInvalid`], what storage says.
+    pub(crate) async fn admit(
+        &self,
+        credential: &Credential,
+        now: Timestamp,
+    ) -> Result<Principal, Error> {
+        let known = match self.tokens.get(credential.id()) {
+            Some(known) => known,
+            None => {
+                let reading = self.tokens.reading();
+                let found = store::token::look_up(self.store.reader(), credential).await?;
+                let known = found.ok_or(Error::CredentialInvalid)?;
+                self.tokens.put(reading, credential.id(), known.clone());
+                known
+            }
+        };
+        let principal = known.admits(credential, now);
+        principal.ok_or(Error::CredentialInvalid)
+    }
+
     /// Creates a user (U-01).
     ///
     /// # Errors
@@ -68,6 +137,10 @@ impl Shared {
         id: UserId,
         attributes: Attributes,
     ) -> Result<Written, Error> {
+        if let Some(direct) = self.store.direct() {
+            let written = self.create_at_once(direct, &call, id, attributes).await;
+            return self.with_holder(written).await;
+        }
         let written = self.store.write(move |tx| {
             Box::pin(async move {
                 let principal = call.admitted(tx).await?;
@@ -81,10 +154,7 @@ impl Shared {
                 };
                 let user = user::create(account, id, attributes, &moment);
                 match store::user::insert(tx, &user, &origin).await {
-                    Ok(change) => Ok(Written {
-                        user,
-                        change: Some(change),
-                    }),
+                    Ok(change) => Ok(Written::new(user, change)),
                     Err(error) => Err(taken(user, error)),
                 }
             })
@@ -92,10 +162,92 @@ impl Shared {
         self.with_holder(written.await).await
     }
 
+    /// Creates a user by one statement. The token was looked up at most five seconds ago, and the
+    /// state of the domain is guessed to be what it was last: the statement checks both.
+    async fn create_at_once(
+        &self,
+        direct: &Direct,
+        call: &Call,
+        id: UserId,
+        attributes: Attributes,
+    ) -> Result<Written, Error> {
+        let now = call.clock.now();
+        let principal = self.admit(&call.credential, now).await?;
+        let account = &principal.account;
+        let domain = user::email_domain(&attributes);
+        let mut verified = self.guess(account, domain.as_ref()).await?;
+        let mut sent = Sent::default();
+        let mut tries = 0..TRIES;
+        loop {
+            if let Some(written) = self.own(&sent).await? {
+                return Ok(written);
+            }
+            let origin = call.origin(&principal);
+            let moment = Moment {
+                connection: principal.connection,
+                now: origin.time,
+                verified,
+            };
+            let user = user::create(account, id, attributes.clone(), &moment);
+            let premise = call.premise(verified);
+            match user_direct::insert(direct, &user, &origin, premise).await {
+                Ok(Outcome::Written(change)) => return Ok(Written::new(user, change)),
+                Ok(Outcome::TokenEnded) => return Err(Error::CredentialInvalid),
+                Ok(Outcome::DomainDiffers | Outcome::Stale) => {
+                    verified = !verified;
+                    self.learn(account, domain.as_ref(), verified);
+                    tries.next().ok_or_else(changing)?;
+                }
+                Err(rollcall_store::Error::AnswerLost(why)) => sent.lost(user, &why)?,
+                // By this call's own statement, it seems.
+                Err(error) if sent.holds(&error) => {
+                    tries.next().ok_or_else(changing)?;
+                }
+                Err(error) => return Err(taken(user, error)),
+            }
+        }
+    }
+
+    /// Whether an email domain is verified, as the last write found it.
+    async fn guess(&self, account: &AccountId, domain: Option<&DomainName>) -> Result<bool, Error> {
+        let Some(domain) = domain else {
+            return Ok(false);
+        };
+        if let Some(verified) = self.verified.get(account, domain) {
+            return Ok(verified);
+        }
+        let reader = self.store.reader();
+        let verified = store::domain::is_verified(reader, account, Some(domain)).await?;
+        self.verified.put(account, domain, verified);
+        Ok(verified)
+    }
+
+    fn learn(&self, account: &AccountId, domain: Option<&DomainName>, verified: bool) {
+        if let Some(domain) = domain {
+            self.verified.put(account, domain, verified);
+        }
+    }
+
+    /// What a statement wrote whose answer was lost; `None` if nothing, or not yet.
+    async fn own(&self, sent: &Sent) -> Result<Option<Written>, Error> {
+        let Some((user, until)) = &sent.0 else {
+            return Ok(None);
+        };
+        loop {
+            match user_direct::own(self.store.reader(), user).await {
+                // Whoever lost one connection has lost more of them.
+                Err(rollcall_store::Error::TryAgain(_)) if Instant::now() < *until => {
+                    tokio::time::sleep(ASK).await;
+                }
+                own => return Ok(own?.map(|change| Written::new(user.clone(), change))),
+            }
+        }
+    }
+
     /// Changes one user. What it becomes is decided on what a reader gives, since what that costs
-    /// is up to the request, and the one writer serves every account; the write holds only for what
-    /// was read. After [`TRIES`] writes of others in between it is decided once where there is none
-    /// (REL-04).
+    /// is up to the request, and writes that follow one another serve every account; the write
+    /// holds only for what was read. After [`TRIES`] writes of others in between it is decided once
+    /// where there is none (REL-04).
     ///
     /// # Errors
     /// [`Error::CredentialInvalid`], [`Error::NotFound`], [`Error::VersionMismatch`],
@@ -105,39 +257,79 @@ impl Shared {
         F: Fn(&User) -> Result<Change, Error> + Send + Sync + 'static,
     {
         let asked = Arc::new(asked);
-        for _ in 0..TRIES {
-            let planned = asked.plan(self.store.reader()).await?;
-            if planned.after.is_none() {
-                return Ok(planned.unchanged());
+        let mut sent = Sent::default();
+        let mut tries = 0..TRIES;
+        while let Some(_try) = tries.next() {
+            if let Some(written) = self.own(&sent).await? {
+                return Ok(written);
             }
-            let asked = asked.clone();
-            let written = self.store.write(move |tx| {
-                Box::pin(async move {
-                    let principal = asked.call.admitted(tx).await?;
-                    // The writer orders this look and the commit that verifies the domain, so
-                    // that nobody is left held beside it (U-09 c).
-                    let (account, domain) = (&principal.account, planned.domain.as_ref());
-                    let verified = store::domain::is_verified(tx, account, domain).await?;
-                    if verified != planned.verified {
-                        let why = "what the change rests on changed meanwhile".to_owned();
-                        return Err(rollcall_store::Error::TryAgain(why).into());
-                    }
-                    planned.write(tx, &asked.call.origin(&principal)).await
-                })
-            });
-            match written.await {
-                Err(Error::Storage(rollcall_store::Error::TryAgain(_))) => {}
-                done => return self.with_holder(done).await,
+            let planned = asked.plan(self.store.reader()).await?;
+            let Some(after) = &planned.after else {
+                return Ok(planned.unchanged());
+            };
+            let direct = self.store.direct();
+            let direct = direct.filter(|_| user_direct::can_update(&planned.before, after));
+            let Some(direct) = direct else {
+                match self.write_in_turn(asked.clone(), planned).await {
+                    Err(Error::Storage(rollcall_store::Error::TryAgain(_))) => continue,
+                    done => return self.with_holder(done).await,
+                }
+            };
+            match planned.write_at_once(direct, after, &asked.call).await {
+                Ok(Outcome::Written(change)) => return Ok(Written::new(after.clone(), change)),
+                Ok(Outcome::TokenEnded) => return Err(Error::CredentialInvalid),
+                Ok(Outcome::DomainDiffers | Outcome::Stale) => {}
+                Err(rollcall_store::Error::AnswerLost(why)) => {
+                    sent.lost(after.clone(), &why)?;
+                    tries = 0..TRIES;
+                }
+                Err(error) => {
+                    let taken = taken(after.clone(), error);
+                    return self.with_holder(Err(taken)).await;
+                }
             }
         }
         let written = self.store.write(move |tx| {
             Box::pin(async move {
+                let principal = asked.call.admitted(tx).await?;
+                store::user::lock(tx, &principal.account, asked.id).await?;
+                if let Some((user, _)) = sent.0
+                    && let Some(change) = user_direct::own(tx, &user).await?
+                {
+                    return Ok(Written::new(user, change));
+                }
                 let planned = asked.plan(tx).await?;
                 let origin = asked.call.origin(&planned.principal);
                 planned.write(tx, &origin).await
             })
         });
         self.with_holder(written.await).await
+    }
+
+    /// Writes what was decided in the turn of writes that follow one another.
+    async fn write_in_turn<F>(
+        &self,
+        asked: Arc<Asked<F>>,
+        planned: Planned,
+    ) -> Result<Written, Error>
+    where
+        F: Fn(&User) -> Result<Change, Error> + Send + Sync + 'static,
+    {
+        let written = self.store.write(move |tx| {
+            Box::pin(async move {
+                let principal = asked.call.admitted(tx).await?;
+                // The turn orders this look and the commit that verifies the domain, so that
+                // nobody is left held beside it (U-09 c).
+                let (account, domain) = (&principal.account, planned.domain.as_ref());
+                let verified = store::domain::is_verified(tx, account, domain).await?;
+                if verified != planned.verified {
+                    return Err(changing());
+                }
+                let origin = asked.call.origin(&principal);
+                planned.write(tx, &origin).await
+            })
+        });
+        written.await
     }
 
     /// Deletes a user; which change it is.
@@ -155,6 +347,7 @@ impl Shared {
             Box::pin(async move {
                 let principal = call.admitted(tx).await?;
                 let account = &principal.account;
+                store::user::lock(tx, account, id).await?;
                 let found = store::user::find(tx, account, id).await?;
                 let user = found.ok_or_else(|| Error::not_found("user", id))?;
                 let user = user.decode(account)?;
@@ -190,6 +383,14 @@ impl Call {
     async fn admitted(&self, tx: &Tx) -> Result<Principal, Error> {
         let found = store::token::look_up(tx, &self.credential).await?;
         self.admit(&found.ok_or(Error::CredentialInvalid)?)
+    }
+
+    /// What a write of one statement rests on.
+    fn premise(&self, verified: bool) -> Premise {
+        Premise {
+            token: self.credential.id(),
+            verified,
+        }
     }
 
     /// The connection as who writes, now.
@@ -255,18 +456,33 @@ impl Planned {
         }
     }
 
+    /// Writes what was decided by one statement, which checks what it rests on.
+    async fn write_at_once(
+        &self,
+        direct: &Direct,
+        after: &User,
+        call: &Call,
+    ) -> Result<Outcome, rollcall_store::Error> {
+        let origin = call.origin(&self.principal);
+        let premise = call.premise(self.verified);
+        user_direct::update(direct, &self.before, after, &origin, premise).await
+    }
+
     async fn write(mut self, tx: &Tx, origin: &Origin) -> Result<Written, Error> {
         let Some(user) = self.after.take() else {
             return Ok(self.unchanged());
         };
         match store::user::update(tx, &self.before, &user, origin).await {
-            Ok(change) => Ok(Written {
-                user,
-                change: Some(change),
-            }),
+            Ok(change) => Ok(Written::new(user, change)),
             Err(error) => Err(taken(user, error)),
         }
     }
+}
+
+/// What a write rests on changed while it was decided.
+fn changing() -> Error {
+    let why = "what the change rests on changed meanwhile".to_owned();
+    rollcall_store::Error::TryAgain(why).into()
 }
 
 /// If-Match (RFC 9110, section 13.1.1): any of the tags, or `*`.

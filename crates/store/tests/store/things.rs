@@ -76,6 +76,7 @@ async fn append(tx: &Tx, key: &Key, op: Op, version: i64, value: &str) -> Result
         resource: &key.2,
         op,
         version,
+        delta: 0,
         time: time(),
         actor: &Actor::system(),
         request: None,

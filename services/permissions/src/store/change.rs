@@ -64,6 +64,7 @@ impl Origin {
             resource,
             op: Op::Upserted,
             version: 0,
+            delta: 0,
             time: self.time,
             actor: &self.actor,
             request: self.request,

@@ -135,6 +135,7 @@ pub async fn save(
         resource: id.as_str(),
         op: Op::Upserted,
         version: after.version,
+        delta: 0,
         time: origin.time,
         actor: &origin.actor,
         request: origin.request,
@@ -176,7 +177,7 @@ pub async fn save(
         .exec_without_returning(tx)
         .await?;
     if before.is_none() {
-        super::user::begin_count(tx, id).await?;
+        super::user::count::begin(tx, id).await?;
     }
     Ok(change)
 }

@@ -101,6 +101,7 @@ pub async fn insert(
         resource: &connection.id.to_string(),
         op: Op::Upserted,
         version: connection.version,
+        delta: 0,
         time: origin.time,
         actor: &origin.actor,
         request: origin.request,

@@ -40,25 +40,37 @@ pub(super) fn primary(attributes: &scim::User) -> Option<&scim::MultiValue> {
     attributes.emails.get(at)
 }
 
-/// Stores the further addresses of a user that has none stored: one statement, since a user has
-/// 200 at most.
-pub(super) async fn insert(tx: &Tx, user: &User) -> Result<(), Error> {
+/// The addresses of a user but for the primary one, folded as they are stored: place, value and
+/// type.
+pub(super) fn further(user: &User) -> Vec<(i64, String, Option<String>)> {
     let first = user.attributes.primary_email_index();
     let emails = user.attributes.emails.iter().enumerate();
     let further = emails.filter(|(position, _)| Some(*position) != first);
-    Entity::insert_many(further.map(|(position, email)| write(user, position, email)))
+    let fold = |(position, email): (usize, &scim::MultiValue)| {
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        let type_ = email.type_.as_deref().map(fold::fold);
+        (position, fold::fold(&email.value), type_)
+    };
+    further.map(fold).collect()
+}
+
+/// Stores the further addresses of a user that has none stored: one statement, since a user has
+/// 200 at most.
+pub(super) async fn insert(tx: &Tx, user: &User) -> Result<(), Error> {
+    let further = further(user).into_iter();
+    Entity::insert_many(further.map(|email| write(user, email)))
         .exec_without_returning(tx)
         .await?;
     Ok(())
 }
 
-fn write(user: &User, position: usize, email: &scim::MultiValue) -> ActiveModel {
+fn write(user: &User, (position, value, type_): (i64, String, Option<String>)) -> ActiveModel {
     ActiveModel {
         account_id: Set(user.account.to_string()),
         user_id: Set(user.id.to_uuid()),
-        position: Set(i64::try_from(position).unwrap_or(i64::MAX)),
-        value_folded: Set(fold::fold(&email.value)),
-        type_folded: Set(email.type_.as_deref().map(fold::fold)),
+        position: Set(position),
+        value_folded: Set(value),
+        type_folded: Set(type_),
     }
 }
 

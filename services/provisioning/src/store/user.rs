@@ -5,12 +5,17 @@ use rollcall_store::feed::{self, NewChange, Op};
 use rollcall_store::{ChangeId, Error, Position, Tx};
 use rollcall_types::{AccountId, ConnectionId, DomainName, Timestamp, TokenId, UserId, fold};
 use sea_orm::prelude::{DateTimeUtc, Uuid};
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
+use self::bookmark::Import;
 use super::filter::{self, Condition};
 use super::{Origin, email, kind, record, statement, token};
 use crate::connection::Known;
 use crate::user::{Unique, User, changed_paths};
+
+pub mod bookmark;
+pub mod count;
+pub mod direct;
 
 const COLUMNS: &str = "u.account_id, u.user_id, u.external_id, u.roles, u.active, u.admitted, \
      u.since, u.connection_id, u.version, u.created, u.updated, u.document";
@@ -249,6 +254,8 @@ fn holding(db: &impl ConnectionTrait, user: &User, key: Unique) -> Statement {
 pub enum Slice {
     /// From the first result, skipping some.
     Skip(u64),
+    /// From where an import of all users is.
+    Import(Import),
     /// After a user.
     After(Uuid),
 }
@@ -280,6 +287,11 @@ fn page(
     let mut skip = String::new();
     match slice {
         Slice::Skip(count) => skip = format!(" OFFSET {count}"),
+        Slice::Import(import) => {
+            let (after, offset) = import.sql(&mut values);
+            wanted = format!("{wanted} AND u.user_id > {after}");
+            skip = format!(" OFFSET {offset}");
+        }
         Slice::After(id) => {
             values.push(id.into());
             wanted = format!("{wanted} AND u.user_id > ${}", values.len());
@@ -294,33 +306,6 @@ fn page(
     statement(db, sql, values)
 }
 
-/// How many users match.
-///
-/// # Errors
-/// What the database says.
-pub async fn count(
-    db: &impl ConnectionTrait,
-    account: &AccountId,
-    condition: &Condition,
-) -> Result<i64, Error> {
-    let row = db.query_one_raw(total(db, account, condition)).await?;
-    Ok(row
-        .map(|row| row.try_get("", "n"))
-        .transpose()?
-        .unwrap_or(0))
-}
-
-fn total(db: &impl ConnectionTrait, account: &AccountId, condition: &Condition) -> Statement {
-    let mut values: Vec<Value> = vec![account.as_str().into()];
-    let sql = if condition.is_everything() {
-        "SELECT users AS n FROM user_counts WHERE account_id = $1".to_owned()
-    } else {
-        let wanted = condition.sql(&mut values);
-        format!("SELECT COUNT(*) AS n FROM users u WHERE u.account_id = $1{wanted}")
-    };
-    statement(db, sql, values)
-}
-
 /// Compiles a filter; see [`filter`].
 ///
 /// # Errors
@@ -329,37 +314,21 @@ pub fn compile(filter: Option<&Filter>) -> Result<Condition, scim::Error> {
     filter::compile(filter)
 }
 
-/// Begins the count of an account's users.
-pub(super) async fn begin_count(tx: &Tx, account: &AccountId) -> Result<(), Error> {
-    let sql = "INSERT INTO user_counts (account_id, users) VALUES ($1, 0)";
-    tx.execute_raw(statement(tx, sql, [account.as_str().into()]))
-        .await?;
-    Ok(())
-}
-
-async fn count_by(tx: &Tx, account: &AccountId, delta: i64) -> Result<(), Error> {
-    let sql = "UPDATE user_counts SET users = users + $2 WHERE account_id = $1";
-    let values = [account.as_str().into(), delta.into()];
-    tx.execute_raw(statement(tx, sql, values)).await?;
-    Ok(())
-}
-
 /// Stores a new user and its change; which change it is.
 ///
 /// # Errors
 /// What the database says; a unique violation for a taken userName or externalId.
 pub async fn insert(tx: &Tx, user: &User, origin: &Origin) -> Result<ChangeId, Error> {
     let change = append(tx, None, user, origin).await?;
-    let mut values = row_values(user, change)?;
-    values.push(user.created.to_chrono().into());
-    let sql = "INSERT INTO users (account_id, user_id, user_name_folded, email_folded, \
-               email_type_folded, email_domain, external_id, roles, active_sent, active, admitted, \
-               since, connection_id, version, updated, change_seq, document, created) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-               $18)";
+    let mut values = row_values(user)?;
+    values.extend([change.seq.into(), user.created.to_chrono().into()]);
+    let sql = format!(
+        "INSERT INTO users ({WRITTEN}, change_seq, created) VALUES ({})",
+        upto(18)
+    );
     tx.execute_raw(statement(tx, sql, values)).await?;
     email::insert(tx, user).await?;
-    count_by(tx, &user.account, 1).await?;
+    count::by(tx, &user.account, 1).await?;
     Ok(change)
 }
 
@@ -375,13 +344,12 @@ pub async fn update(
     origin: &Origin,
 ) -> Result<ChangeId, Error> {
     let change = append(tx, Some(before), after, origin).await?;
-    let mut values = row_values(after, change)?;
-    values.push(before.version.into());
-    let sql = "UPDATE users SET user_name_folded = $3, email_folded = $4, email_type_folded = $5, \
-               email_domain = $6, external_id = $7, roles = $8, active_sent = $9, active = $10, \
-               admitted = $11, since = $12, connection_id = $13, version = $14, updated = $15, \
-               change_seq = $16, document = $17 \
-               WHERE account_id = $1 AND user_id = $2 AND version = $18";
+    let mut values = row_values(after)?;
+    values.extend([change.seq.into(), before.version.into()]);
+    let sql = format!(
+        "UPDATE users SET {SET}, change_seq = $17 \
+         WHERE account_id = $1 AND user_id = $2 AND version = $18"
+    );
     let done = tx.execute_raw(statement(tx, sql, values)).await?;
     if done.rows_affected() != 1 {
         return Err(Error::TryAgain("the user changed meanwhile".to_owned()));
@@ -403,6 +371,7 @@ pub async fn delete(tx: &Tx, user: &User, origin: &Origin) -> Result<ChangeId, E
         resource: &user.id.to_string(),
         op: Op::Deleted,
         version: user.version + 1,
+        delta: -1,
         time: origin.time,
         actor: &origin.actor,
         request: origin.request,
@@ -415,7 +384,7 @@ pub async fn delete(tx: &Tx, user: &User, origin: &Origin) -> Result<ChangeId, E
     let sql = "DELETE FROM users WHERE account_id = $1 AND user_id = $2";
     let values = [user.account.as_str().into(), user.id.to_uuid().into()];
     tx.execute_raw(statement(tx, sql, values)).await?;
-    count_by(tx, &user.account, -1).await?;
+    count::by(tx, &user.account, -1).await?;
     Ok(change)
 }
 
@@ -425,25 +394,70 @@ async fn append(
     after: &User,
     origin: &Origin,
 ) -> Result<ChangeId, Error> {
-    let (paths, old) = changed_paths(before, after);
-    let change = NewChange {
-        account: &after.account,
-        kind: kind::USER,
-        resource: &after.id.to_string(),
-        op: Op::Upserted,
-        version: after.version,
-        time: origin.time,
-        actor: &origin.actor,
-        request: origin.request,
-        changed_paths: &paths.join(" "),
-        before: &old,
-        after: &record::user_to_text(after)?,
-    };
-    feed::append(tx, change).await
+    let told = Told::of(before, after)?;
+    feed::append(tx, told.change(before, after, origin)).await
 }
 
-/// The columns of a row, `$1` to `$17`: what is read back is what [`Row::of`] makes.
-fn row_values(user: &User, change: ChangeId) -> Result<Vec<Value>, Error> {
+/// What the feed is told of a user that is created or changed, as text.
+struct Told {
+    id: String,
+    paths: String,
+    before: String,
+    after: String,
+}
+
+impl Told {
+    fn of(before: Option<&User>, after: &User) -> Result<Self, Error> {
+        let (paths, old) = changed_paths(before, after);
+        Ok(Self {
+            id: after.id.to_string(),
+            paths: paths.join(" "),
+            before: old,
+            after: record::user_to_text(after)?,
+        })
+    }
+
+    fn change<'a>(
+        &'a self,
+        before: Option<&User>,
+        after: &'a User,
+        origin: &'a Origin,
+    ) -> NewChange<'a> {
+        NewChange {
+            account: &after.account,
+            kind: kind::USER,
+            resource: &self.id,
+            op: Op::Upserted,
+            version: after.version,
+            delta: before.map_or(1, |_| 0),
+            time: origin.time,
+            actor: &origin.actor,
+            request: origin.request,
+            changed_paths: &self.paths,
+            before: &self.before,
+            after: &self.after,
+        }
+    }
+}
+
+/// The columns that every write of a user fills, in the order of [`row_values`].
+const WRITTEN: &str = "account_id, user_id, user_name_folded, email_folded, email_type_folded, \
+     email_domain, external_id, roles, active_sent, active, admitted, since, connection_id, \
+     version, updated, document";
+/// What a change sets of them.
+const SET: &str = "user_name_folded = $3, email_folded = $4, email_type_folded = $5, \
+     email_domain = $6, external_id = $7, roles = $8, active_sent = $9, active = $10, \
+     admitted = $11, since = $12, connection_id = $13, version = $14, updated = $15, \
+     document = $16";
+
+/// The parameters `$1` to `$n`.
+fn upto(n: usize) -> String {
+    let all: Vec<String> = (1..=n).map(|n| format!("${n}")).collect();
+    all.join(", ")
+}
+
+/// The values of [`WRITTEN`]: what is read back is what [`Row::of`] makes.
+fn row_values(user: &User) -> Result<Vec<Value>, Error> {
     let row = Row::of(user)?;
     let attributes = &user.attributes;
     let email = email::primary(attributes);
@@ -464,7 +478,6 @@ fn row_values(user: &User, change: ChangeId) -> Result<Vec<Value>, Error> {
         row.connection.map(ConnectionId::to_uuid).into(),
         row.version.into(),
         row.updated.to_chrono().into(),
-        change.seq.into(),
         row.document.into(),
     ])
 }
@@ -483,18 +496,33 @@ fn document(attributes: &scim::User) -> String {
     serde_json::Value::Object(document).to_string()
 }
 
-/// Held users of a domain in the order in which they came.
+/// Keeps everybody else from writing a user until the transaction ends, so that what it reads next
+/// is what it changes; on SQLite it is the only one that writes.
+///
+/// # Errors
+/// What the database says.
+pub async fn lock(tx: &Tx, account: &AccountId, id: UserId) -> Result<(), Error> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        let sql = "SELECT 1 FROM users WHERE account_id = $1 AND user_id = $2 FOR UPDATE";
+        let values = [account.as_str().into(), id.to_uuid().into()];
+        tx.query_one_raw(statement(tx, sql, values)).await?;
+    }
+    Ok(())
+}
+
+/// Held users of a domain in the order in which they came, to be released: nobody else writes them
+/// meanwhile.
 ///
 /// # Errors
 /// What the database says.
 pub async fn held(
-    db: &impl ConnectionTrait,
+    tx: &Tx,
     account: &AccountId,
     domain: &DomainName,
     limit: u64,
 ) -> Result<Vec<User>, Error> {
-    let query = held_page(db, account, domain, limit);
-    let rows = db.query_all_raw(query).await?;
+    let query = held_page(tx, account, domain, limit);
+    let rows = tx.query_all_raw(query).await?;
     rows.iter().map(|row| read(row)?.decode(account)).collect()
 }
 
@@ -504,9 +532,14 @@ fn held_page(
     domain: &DomainName,
     limit: u64,
 ) -> Statement {
+    // A write beside the lane may be about to change them.
+    let lock = match db.get_database_backend() {
+        DbBackend::Postgres => " FOR UPDATE",
+        _ => "",
+    };
     let sql = format!(
         "SELECT {COLUMNS} FROM users u WHERE u.account_id = $1 AND u.email_domain = $2 \
-         AND u.admitted = FALSE ORDER BY u.user_id LIMIT {limit}"
+         AND u.admitted = FALSE ORDER BY u.user_id LIMIT {limit}{lock}"
     );
     statement(db, sql, [account.as_str().into(), domain.as_str().into()])
 }

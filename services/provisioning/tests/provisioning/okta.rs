@@ -15,7 +15,7 @@ use rollcall_rpc::pb::scim::v1::{
 };
 use rollcall_rpc::{Backend, Reason};
 use rollcall_store::{Error, Store, Tx};
-use rollcall_types::{AccountId, Clock, DomainName, SystemClock, TokenId};
+use rollcall_types::{AccountId, Clock, DomainName, SystemClock, Timestamp, TokenId};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -163,12 +163,21 @@ impl Okta {
         HeldUp { free, write }
     }
 
-    /// Waits until so many writes are queued, so that what they decided before is decided. Where
-    /// that can't be seen they may be slower, and then meet what was committed.
-    async fn waiting(&self, count: usize) {
-        while self.store.queued().is_some_and(|queued| queued < count) {
-            tokio::task::yield_now().await;
+    /// Lets writes meet one that holds them up: where writes follow one another, so many are queued
+    /// before it goes on, and what they decided before is decided. Where each is a statement that
+    /// waits for nobody they come after it.
+    async fn meet<T>(&self, writes: impl Future<Output = T>, count: usize, held_up: HeldUp) -> T {
+        if self.store.direct().is_some() {
+            held_up.go_on().await;
+            return writes.await;
         }
+        let queued = async {
+            while self.store.queued().is_some_and(|queued| queued < count) {
+                tokio::task::yield_now().await;
+            }
+            held_up.go_on().await;
+        };
+        tokio::join!(writes, queued).0
     }
 
     /// Ends the token as another replica would: nothing is forgotten here.
@@ -195,6 +204,18 @@ impl HeldUp {
 async fn end_token(tx: &Tx, token: TokenId) -> Result<(), Error> {
     let acme = AccountId::parse("acme").unwrap();
     store::token::end(tx, &acme, token, SystemClock.now()).await
+}
+
+/// Says of the domain `new.example` since when it is verified, if it is.
+async fn verify(tx: &Tx, verified: Option<Timestamp>) -> Result<(), Error> {
+    let domain = Projected {
+        account: AccountId::parse("acme").unwrap(),
+        id: "0193a1b2-0000-7000-8000-000000000001".parse().unwrap(),
+        name: DomainName::parse("new.example").unwrap(),
+        verified,
+        version: 1,
+    };
+    store::domain::upsert(tx, &domain, 1).await
 }
 
 fn named(user_name: &str) -> pb::UserAttributes {
@@ -261,10 +282,7 @@ async fn a_write_that_waits_while_its_token_ends_changes_nothing() {
             okta.set_active(&alice, false),
         )
     };
-    let ((create, delete, replace, patch), ()) = tokio::join!(writes, async {
-        okta.waiting(4).await;
-        ends.go_on().await;
-    });
+    let (create, delete, replace, patch) = Box::pin(okta.meet(writes, 4, ends)).await;
 
     for refused in [
         refused(create),
@@ -286,26 +304,30 @@ async fn a_change_that_was_decided_before_its_domain_was_verified_is_decided_aga
     let held = |user: &ScimUser| user.access.as_ref().unwrap().state();
     assert_eq!(held(&alice), AccessState::HeldDomainUnverified);
     let verified = okta
-        .held_up_by(|tx| {
-            Box::pin(async move {
-                let domain = Projected {
-                    account: AccountId::parse("acme").unwrap(),
-                    id: "0193a1b2-0000-7000-8000-000000000001".parse().unwrap(),
-                    name: DomainName::parse("new.example").unwrap(),
-                    verified: Some(SystemClock.now()),
-                    version: 1,
-                };
-                store::domain::upsert(tx, &domain, 1).await
-            })
-        })
+        .held_up_by(|tx| Box::pin(verify(tx, Some(SystemClock.now()))))
         .await;
 
-    let (moved, ()) = tokio::join!(okta.replace(&alice, "alice@new.example"), async {
-        okta.waiting(1).await;
-        verified.go_on().await;
-    });
+    let move_ = okta.replace(&alice, "alice@new.example");
+    let moved = okta.meet(move_, 1, verified).await;
 
     assert_eq!(held(&moved.unwrap()), AccessState::Active);
+}
+
+#[tokio::test] // rule: U-09 c
+async fn a_user_is_active_whose_domain_was_verified_since_the_last_one_was_held() {
+    let okta = Okta::connect().await;
+    let state = |user: &ScimUser| user.access.as_ref().unwrap().state();
+    let verify = |verified| okta.store.write(move |tx| Box::pin(verify(tx, verified)));
+
+    let alice = okta.create("alice@new.example", "1").await.unwrap();
+    verify(Some(SystemClock.now())).await.unwrap();
+    let bob = okta.create("bob@new.example", "2").await.unwrap();
+    verify(None).await.unwrap();
+    let carol = okta.create("carol@new.example", "3").await.unwrap();
+
+    assert_eq!(state(&alice), AccessState::HeldDomainUnverified);
+    assert_eq!(state(&bob), AccessState::Active);
+    assert_eq!(state(&carol), AccessState::HeldDomainUnverified);
 }
 
 #[tokio::test] // rule: C-03 (part)

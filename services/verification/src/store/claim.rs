@@ -293,6 +293,7 @@ async fn append(
         resource: &after.id.to_string(),
         op: Op::Upserted,
         version: after.version,
+        delta: 0,
         time: after.updated,
         actor: &author.actor,
         request: author.request,

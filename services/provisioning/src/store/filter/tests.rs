@@ -332,7 +332,7 @@ impl World {
             rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
         };
         let all = page(Slice::Skip(0), 1000).await;
-        let total = count(db, account, &condition).await.unwrap();
+        let total = count::count(db, account, &condition).await.unwrap().users;
         assert_eq!(usize::try_from(total).unwrap(), all.len(), "the total");
         if let Some((first, rest)) = all.split_first() {
             assert_eq!(page(Slice::Skip(1), 1000).await, rest, "by number");

@@ -6,6 +6,7 @@
 
 use rollcall_store::schema::compare_bytes;
 use rollcall_store::{feed, follow};
+use sea_orm::{ConnectionTrait, DbBackend};
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
     big_integer, blob, boolean, boolean_null, text, text_null, timestamp_with_time_zone as time,
@@ -26,6 +27,7 @@ impl MigrationTrait for Migration {
             users(),
             user_emails(),
             user_counts(),
+            page_bookmarks(),
             domains(),
         ] {
             manager.create_table(table).await?;
@@ -37,6 +39,7 @@ impl MigrationTrait for Migration {
             "users",
             "user_emails",
             "user_counts",
+            "page_bookmarks",
             "domains",
         ];
         compare_bytes(manager, &tables.map(|table| (table, "account_id"))).await?;
@@ -52,9 +55,22 @@ impl MigrationTrait for Migration {
             manager.create_index(index).await?;
         }
         feed::create_table(manager).await?;
-        follow::create_table(manager).await
+        follow::create_table(manager).await?;
+        if manager.get_database_backend() == DbBackend::Postgres {
+            for sql in POSTGRES {
+                manager.get_connection().execute_unprepared(sql).await?;
+            }
+        }
+        Ok(())
     }
 }
+
+const POSTGRES: [&str; 2] = [
+    // What came before this transaction is in the number, what came since is in the feed.
+    "ALTER TABLE user_counts ADD horizon xid8 NOT NULL DEFAULT '0'",
+    // Losing it costs time alone.
+    "ALTER TABLE page_bookmarks SET UNLOGGED",
+];
 
 fn accounts() -> TableCreateStatement {
     Table::create()
@@ -234,6 +250,23 @@ fn user_counts() -> TableCreateStatement {
         .col(text("account_id").primary_key())
         .col(big_integer("users"))
         .foreign_key(&mut of_account("user_counts"))
+        .take()
+}
+
+fn page_bookmarks() -> TableCreateStatement {
+    Table::create()
+        .table("page_bookmarks")
+        .col(text("account_id"))
+        .col(uuid("connection_id"))
+        .col(big_integer("start_index"))
+        .col(uuid("last_user"))
+        .col(time("noted"))
+        .primary_key(
+            Index::create()
+                .col("account_id")
+                .col("connection_id")
+                .col("start_index"),
+        )
         .take()
 }
 

@@ -38,8 +38,8 @@ async fn each_query_walks_an_index_and_sorts_nothing() {
         (page(db, &acme, &all, first, 9), key),
         (page(db, &acme, &all, after, 9), key_after),
         (page(db, &acme, &by_name, first, 9), name),
-        (total(db, &acme, &by_name), name),
-        (total(db, &acme, &all), "user_counts"),
+        (count::total(db, &acme, &by_name), name),
+        (count::total(db, &acme, &all), "user_counts"),
         (held_page(db, &acme, &domain, 9), held),
         (
             snapshot_page(db, None, nobody, &Position::Sequence(9)),
