@@ -3,12 +3,16 @@
 //! The same tests run on SQLite, and on the PostgreSQL server that `ROLLCALL_TEST_POSTGRES` names
 //! (`cargo xtask test` starts one that is thrown away).
 
+mod tap;
+
 use std::path::Path;
 
 use rollcall_types::{Entropy, ExposeSecret, OsEntropy, SecretString, base32};
 use sea_orm::{ConnectOptions, ConnectionTrait};
 
 use crate::database::{Database, Postgres};
+
+pub use tap::{Sent, Tap};
 
 /// Names the server as its owner reaches it: a URL without a database.
 const SERVER: &str = "ROLLCALL_TEST_POSTGRES";
@@ -30,7 +34,18 @@ pub async fn url(folder: &Path) -> Option<SecretString> {
     let server = std::env::var(SERVER).ok()?;
     #[expect(clippy::expect_used, reason = "a test stops where its server is away")]
     let name = name(&server, folder).await.expect("a database for a test");
+    if let Some(tap) = tap::folder(folder) {
+        // The wire is a socket, and can't read what is encrypted.
+        let (user, tap) = (user(&server), tap.display());
+        let server = format!("{user}?host={tap}&sslmode=disable");
+        return Some(of_server(&server, &name));
+    }
     Some(of_server(&server, &name))
+}
+
+/// The URL without what says where the server is.
+fn user(server: &str) -> &str {
+    server.split_once('?').map_or(server, |(user, _)| user)
 }
 
 /// The name of the folder's database, which a file in it remembers.

@@ -2,14 +2,15 @@
 //!
 //! Okta reaches it through the gateway (`rollcall.scim.v1`), the product through
 //! `rollcall.provisioning.v1`. What decides is in [`account`], [`connection`] and [`user`], pure;
-//! Okta's writes are put together in `okta`, SQL is in `store`, gRPC in `grpc`. Verified domains come by following verification's feed
-//! ([`domains`]), so that Okta gets its answers while verification is away (D-06).
+//! Okta's writes are put together in `okta`, its lists in `list`; SQL is in `store`, gRPC in `grpc`.
+//! Verified domains come by following verification's feed ([`domains`]), so that Okta gets its answers while verification is away (D-06).
 
 pub mod account;
 pub mod connection;
 pub mod domains;
 mod error;
 mod grpc;
+mod list;
 mod okta;
 pub mod store;
 pub mod user;

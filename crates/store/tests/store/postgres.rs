@@ -2,6 +2,8 @@
 //!
 //! These need a server: `cargo xtask test` starts one, and runs them there alone.
 
+mod stress;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,9 +54,18 @@ async fn connect(folder: &Path) -> DatabaseConnection {
     let url = testing::url(folder).await.unwrap();
     let mut options = ConnectOptions::new(url.expose_secret());
     options
+        .max_connections(20)
         .sqlx_logging(false)
         .map_sqlx_postgres_opts(|options| options.options([("search_path", "things")]));
     sea_orm::Database::connect(options).await.unwrap()
+}
+
+/// As the writes beside the lane of some process reach it.
+async fn connect_beside(folder: &Path) -> DatabaseConnection {
+    let connection = connect(folder).await;
+    let name = "SET application_name = 'rollcall direct things'";
+    connection.execute_unprepared(name).await.unwrap();
+    connection
 }
 
 /// A transaction that takes no lock: others commit before and after it as they like.
@@ -210,6 +221,33 @@ async fn a_snapshot_sees_what_postgresql_says_that_it_sees() {
             "{xid} in {snapshot}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")] // rule: U-09 c (part)
+async fn who_settles_waits_for_the_writes_that_had_begun_and_for_no_others() {
+    let world = World::start().await;
+    let (one, two) = (
+        connect_beside(world.folder()).await,
+        connect_beside(world.folder()).await,
+    );
+    let begun = begin(&one).await;
+    things::put(&begun, &thing("a"), "x").await.unwrap();
+    let settling = tokio::spawn({
+        let store = world.store.clone();
+        async move { store.settle().await }
+    });
+    // Long enough that it has looked.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let later = begin(&two).await;
+    things::put(&later, &thing("b"), "x").await.unwrap();
+    assert!(!settling.is_finished(), "a write had begun before");
+
+    begun.commit().await.unwrap();
+
+    let settled = tokio::time::timeout(LONG, settling).await;
+    settled.unwrap().unwrap().unwrap();
+    assert_eq!(world.ids().await, ["a"]);
+    later.rollback().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

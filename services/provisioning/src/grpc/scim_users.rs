@@ -7,46 +7,21 @@ use rollcall_rpc::pb::scim::v1::scim_user_service_server::ScimUserService;
 use rollcall_scim::list::MAX_COUNT;
 use rollcall_scim::patch::{self, Operation};
 use rollcall_scim::{self as scim, Filter, User as Attributes};
-use rollcall_types::{AccountId, Credential, UserId};
+use rollcall_types::{Credential, UserId};
 use tonic::{Request, Response, Status};
 
 use super::{Api, encode};
 use crate::connection::Principal;
 use crate::error::Error;
+use crate::list::Wanted;
 use crate::okta::{Asked, Call, Change, Written};
 use crate::store;
-use crate::store::user::bookmark::Import;
-use crate::store::user::count::{self, Count};
-use crate::store::user::{Row, Slice};
 use crate::user::User;
 
 impl Api {
     /// Whom the forwarded credential speaks for, for a read: trusted for at most five seconds.
     async fn reader<T>(&self, request: &Request<T>) -> Result<Principal, Error> {
         self.0.admit(&credential(request)?, self.now()).await
-    }
-
-    /// Keeps for later what a list has cost: how many users there are, and where its page ends.
-    fn remember(
-        &self,
-        account: &AccountId,
-        counted: Count,
-        page: Option<(Import, &Row)>,
-        rows: usize,
-    ) {
-        let (store, account) = (&self.0.store, account.clone());
-        if let Some((page, last)) = page {
-            let last = last.id.to_uuid();
-            self.0.bookmarks.note(store, &account, page, rows, last);
-        }
-        if counted.is_long() {
-            let store = store.clone();
-            tokio::spawn(async move {
-                if let Err(error) = count::fold(&store, account).await {
-                    tracing::debug!(%error, "the number of users is not folded");
-                }
-            });
-        }
     }
 
     /// Who asks for a write.
@@ -106,30 +81,13 @@ impl ScimUserService for Api {
         let filter = request.filter.as_deref().map(Filter::parse).transpose();
         let filter = filter.map_err(Error::from)?;
         let condition = store::user::compile(filter.as_ref()).map_err(Error::from)?;
-        let reader = self.0.store.reader();
-        let account = &principal.account;
-        let counted = store::user::count::count(reader, account, &condition)
-            .await
-            .map_err(Error::from)?;
-        let total = counted.users;
-        let limit = u64::try_from(request.count).unwrap_or(0);
-        let limit = limit.min(u64::from(MAX_COUNT));
-        let skip = u64::try_from(request.start_index.max(1) - 1).unwrap_or(0);
-        let past = i64::try_from(skip).is_ok_and(|skip| skip >= total);
-        let import = condition.is_everything().then(|| {
-            let index = request.start_index.max(1);
-            self.0
-                .bookmarks
-                .page(account, principal.connection, index, self.now())
-        });
-        let slice = import.map_or(Slice::Skip(skip), Slice::Import);
-        let rows = if limit == 0 || past {
-            Vec::new()
-        } else {
-            let rows = store::user::list(reader, account, &condition, slice, limit);
-            rows.await.map_err(Error::from)?
+        let wanted = Wanted {
+            start_index: request.start_index.max(1),
+            count: u64::try_from(request.count).map_or(0, |count| count.min(MAX_COUNT.into())),
         };
-        self.remember(account, counted, import.zip(rows.last()), rows.len());
+        let listed = self.0.list(&principal, &condition, wanted, self.now());
+        let (rows, total) = listed.await?;
+        let account = &principal.account;
         let users: Result<Vec<_>, Error> = rows
             .into_iter()
             .map(|row| encode::scim_user(account, row))

@@ -8,7 +8,8 @@ use sea_orm::prelude::{DateTimeUtc, Uuid};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use self::bookmark::Import;
-use super::filter::{self, Condition};
+use super::filter;
+pub use super::filter::Condition;
 use super::{Origin, email, kind, record, statement, token};
 use crate::connection::Known;
 use crate::user::{Unique, User, changed_paths};

@@ -7,4 +7,5 @@
 
 mod domains;
 mod okta;
+mod postgres;
 mod world;

@@ -7,6 +7,7 @@ use rollcall_rpc::failure::{Received, read};
 use rollcall_rpc::metadata::CREDENTIAL;
 use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceClient;
 use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionServiceClient;
+use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
 use rollcall_rpc::pb::provisioning::v1::{self as pb, AccessState};
 use rollcall_rpc::pb::scim::v1::scim_user_service_client::ScimUserServiceClient;
 use rollcall_rpc::pb::scim::v1::{
@@ -24,17 +25,23 @@ use tonic::{Request, Status};
 use crate::world::World;
 
 /// Okta, connected to the account `acme`.
-struct Okta {
+pub(crate) struct Okta {
     users: ScimUserServiceClient<Backend>,
+    /// The users as the product sees them.
+    pub(crate) product: UserServiceClient<Backend>,
     secret: String,
     token: TokenId,
-    store: Store,
+    pub(crate) store: Store,
     _folder: TempDir,
 }
 
 impl Okta {
-    async fn connect() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    pub(crate) async fn connect() -> Self {
+        Self::connect_in(tempfile::tempdir().unwrap()).await
+    }
+
+    /// Connects to what keeps its data in a folder.
+    pub(crate) async fn connect_in(folder: TempDir) -> Self {
         let world = World::start(folder.path()).await;
         let operator = || world.reached_by("operator");
         let account = pb::Account {
@@ -64,6 +71,7 @@ impl Okta {
         let made = connections.create_token(create).await.unwrap().into_inner();
         Self {
             users: ScimUserServiceClient::new(world.reached_by("gateway")),
+            product: UserServiceClient::new(operator()),
             secret: made.secret,
             token: made.token.unwrap().token_id.parse().unwrap(),
             store: world.service.store.clone(),
@@ -78,7 +86,11 @@ impl Okta {
         request
     }
 
-    async fn create(&self, user_name: &str, external_id: &str) -> Result<ScimUser, Status> {
+    pub(crate) async fn create(
+        &self,
+        user_name: &str,
+        external_id: &str,
+    ) -> Result<ScimUser, Status> {
         let role = pb::MultiValue {
             value: "Sales Manager".to_owned(),
             ..pb::MultiValue::default()
@@ -92,7 +104,7 @@ impl Okta {
         Ok(created.into_inner().user.unwrap())
     }
 
-    async fn get(&self, user: &ScimUser) -> Result<ScimUser, Status> {
+    pub(crate) async fn get(&self, user: &ScimUser) -> Result<ScimUser, Status> {
         let get = GetUserRequest {
             user_id: user.user_id.clone(),
         };
@@ -100,7 +112,11 @@ impl Okta {
         Ok(got.into_inner().user.unwrap())
     }
 
-    async fn replace(&self, user: &ScimUser, user_name: &str) -> Result<ScimUser, Status> {
+    pub(crate) async fn replace(
+        &self,
+        user: &ScimUser,
+        user_name: &str,
+    ) -> Result<ScimUser, Status> {
         let replace = ReplaceUserRequest {
             user_id: user.user_id.clone(),
             attributes: Some(named(user_name)),
@@ -111,7 +127,11 @@ impl Okta {
         Ok(replaced.into_inner().user.unwrap())
     }
 
-    async fn set_active(&self, user: &ScimUser, active: bool) -> Result<ScimUser, Status> {
+    pub(crate) async fn set_active(
+        &self,
+        user: &ScimUser,
+        active: bool,
+    ) -> Result<ScimUser, Status> {
         let operation = PatchOperation {
             op: "replace".to_owned(),
             path: Some("active".to_owned()),
@@ -126,7 +146,7 @@ impl Okta {
         Ok(patched.into_inner().user.unwrap())
     }
 
-    async fn delete(&self, user: &ScimUser) -> Result<(), Status> {
+    pub(crate) async fn delete(&self, user: &ScimUser) -> Result<(), Status> {
         let delete = DeleteUserRequest {
             user_id: user.user_id.clone(),
             if_match: Vec::new(),
@@ -135,10 +155,25 @@ impl Okta {
         Ok(())
     }
 
-    async fn count(&self) -> i64 {
-        let list = self.says(ListUsersRequest::default());
+    pub(crate) async fn count(&self) -> i64 {
+        self.list(None, 1, 0).await.1
+    }
+
+    /// The users of a page, and how many there are.
+    pub(crate) async fn list(
+        &self,
+        filter: Option<&str>,
+        start_index: i64,
+        count: i32,
+    ) -> (Vec<ScimUser>, i64) {
+        let list = self.says(ListUsersRequest {
+            filter: filter.map(str::to_owned),
+            start_index,
+            count,
+        });
         let page = self.users.clone().list_users(list).await.unwrap();
-        page.into_inner().total_results
+        let page = page.into_inner();
+        (page.users, page.total_results)
     }
 
     /// Begins a write that holds up all others until it is told to go on.

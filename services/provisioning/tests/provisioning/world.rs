@@ -33,7 +33,8 @@ impl FeedService for Played {
         &self,
         request: Request<pb::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        self.asked.send(request.into_inner().cursor).unwrap();
+        // Most tests don't look.
+        drop(self.asked.send(request.into_inner().cursor));
         let marks = self.streams.lock().await.recv().await.unwrap_or_default();
         let marks = marks.into_iter();
         let marks = marks.map(|mark| Ok(pb::WatchResponse { mark: Some(mark) }));
