@@ -15,7 +15,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement,
+    TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::watch;
@@ -36,6 +37,8 @@ const WRITERS: u32 = 2;
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// After how long without use a connection is tried before it is used.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often a schema that is not up to date is looked at.
+const SCHEMA: Duration = Duration::from_secs(1);
 /// What the server does to statements and transactions of ours that hang.
 const LIMITS: [(&str, &str); 3] = [
     ("statement_timeout", "10s"),
@@ -99,29 +102,87 @@ fn settings(
     }
 }
 
-/// Brings the schema up to date; safe when two do so at once.
-pub(crate) async fn migrate<M: MigratorTrait>(database: &Postgres) -> Result<(), Error> {
+/// Brings the schema up to date, and lets `user` use it; safe when two do so at once.
+pub(crate) async fn migrate<M: MigratorTrait>(
+    database: &Postgres,
+    user: Option<&str>,
+) -> Result<(), Error> {
     let connection = connect(database, NAME, 1..=1, false).await?;
-    let migrated = migrate_on::<M>(&connection, database.schema()).await;
+    let migrated = migrate_on::<M>(&connection, database.schema(), user).await;
     connection.close().await?;
     migrated
+}
+
+/// The migrations that the schema lacks.
+pub(crate) async fn missing<M: MigratorTrait>(
+    db: &DatabaseConnection,
+) -> Result<Vec<String>, Error> {
+    let sql = "SELECT version FROM seaql_migrations";
+    let rows = Statement::from_string(DbBackend::Postgres, sql);
+    let applied = match db.query_all_raw(rows).await {
+        Ok(rows) => rows
+            .iter()
+            .map(|row| row.try_get("", "version"))
+            .collect::<Result<Vec<String>, _>>()?,
+        // There is no table, so nothing was ever done.
+        Err(DbErr::Query(_)) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let wanted = M::migrations();
+    let wanted = wanted.iter().map(|migration| migration.name().to_owned());
+    Ok(wanted.filter(|name| !applied.contains(name)).collect())
+}
+
+/// Waits until every migration of this program is there. One that is older than the schema is
+/// content: migrations leave what it knows in place.
+pub(crate) async fn wait_for_schema<M: MigratorTrait>(db: &DatabaseConnection) {
+    let mut told = false;
+    loop {
+        let why = match missing::<M>(db).await {
+            Ok(missing) if missing.is_empty() => return,
+            Ok(missing) => format!("it lacks {}", missing.join(", ")),
+            Err(error) => error.to_string(),
+        };
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(
+                why,
+                "waiting for the schema: run `rollcall migrate` as its owner"
+            );
+        }
+        tokio::time::sleep(SCHEMA).await;
+    }
 }
 
 async fn migrate_on<M: MigratorTrait>(
     connection: &DatabaseConnection,
     schema: Option<&str>,
+    user: Option<&str>,
 ) -> Result<(), Error> {
     let tx = begin(connection).await?;
     tx.execute_unprepared("SELECT pg_advisory_xact_lock(hashtextextended('rollcall migrate', 0))")
         .await?;
     if let Some(schema) = schema {
-        let quoted = schema.replace('"', "\"\"");
-        tx.execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS \"{quoted}\""))
+        tx.execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema)))
             .await?;
     }
     M::up(&tx, None).await?;
+    if let (Some(schema), Some(user)) = (schema, user) {
+        let (schema, user) = (quoted(schema), quoted(user));
+        tx.execute_unprepared(&format!(
+            "GRANT USAGE ON SCHEMA {schema} TO {user}; \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {user}; \
+             GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {user}; \
+             REVOKE INSERT, UPDATE, DELETE ON {schema}.seaql_migrations FROM {user}; \
+             REVOKE UPDATE, DELETE ON {schema}.changes FROM {user}"
+        ))
+        .await?;
+    }
     tx.commit().await?;
     Ok(())
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The epoch of the schema's feed. Sequences and transaction numbers belong to one server and one

@@ -40,7 +40,8 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the database and brings its schema up to date; a file that is not there is made.
+    /// Opens the database and brings its schema up to date, or waits until its owner has
+    /// ([`Postgres::as_found`](crate::Postgres::as_found)); a file that is not there is made.
     ///
     /// Must be called inside a tokio runtime: SQLite's writer is a task of it, and ends when the
     /// last clone is dropped.
@@ -65,8 +66,13 @@ impl Store {
                 })
             }
             Database::Postgres(database) => {
-                postgres::migrate::<M>(database).await?;
+                if database.migrates() {
+                    postgres::migrate::<M>(database, None).await?;
+                }
                 let reader = postgres::readers(database).await?;
+                if !database.migrates() {
+                    postgres::wait_for_schema::<M>(&reader).await;
+                }
                 let epoch = postgres::epoch(&reader).await?;
                 let lane = Lane::open(database).await?;
                 let direct = Direct::open(database, lane.wake().clone()).await?;
@@ -78,6 +84,41 @@ impl Store {
                 })
             }
         }
+    }
+
+    /// Brings a schema up to date, as its owner, and lets `user` use it: read and write everything,
+    /// but change nothing in the feed, which is the audit log too.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn migrate<M: MigratorTrait>(
+        database: &Database,
+        user: Option<&str>,
+    ) -> Result<(), Error> {
+        match database {
+            Database::File(path) => {
+                let connection = sqlite::connect(path, 1, false).await?;
+                let migrated = sqlite::migrate::<M>(&connection).await;
+                connection.close().await?;
+                migrated
+            }
+            Database::Postgres(database) => postgres::migrate::<M>(database, user).await,
+        }
+    }
+
+    /// The migrations that a schema of PostgreSQL lacks. A file is brought up to date by who opens
+    /// it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn missing<M: MigratorTrait>(database: &Database) -> Result<Vec<String>, Error> {
+        let Database::Postgres(database) = database else {
+            return Ok(Vec::new());
+        };
+        let reader = postgres::readers(database).await?;
+        let missing = postgres::missing::<M>(&reader).await;
+        reader.close().await?;
+        missing
     }
 
     /// The readers' pool.

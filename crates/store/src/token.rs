@@ -22,6 +22,8 @@ pub struct ChangeToken {
 /// Provisioning and permissions share the key.
 pub struct TokenKey {
     key: LessSafeKey,
+    /// Seals nothing any more, but still opens.
+    previous: Option<LessSafeKey>,
     entropy: std::sync::Arc<dyn Entropy>,
 }
 
@@ -41,11 +43,19 @@ impl TokenKey {
     /// Never: 32 bytes are what AES-256 takes.
     #[must_use]
     pub fn new(bytes: &[u8; 32], entropy: std::sync::Arc<dyn Entropy>) -> Self {
-        #[expect(clippy::expect_used, reason = "32 bytes are what AES-256 takes")]
-        let key = UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes");
         Self {
-            key: LessSafeKey::new(key),
+            key: key(bytes),
+            previous: None,
             entropy,
+        }
+    }
+
+    /// The same, which also opens what the key before it sealed.
+    #[must_use]
+    pub fn with_previous(self, bytes: Option<&[u8; 32]>) -> Self {
+        Self {
+            previous: bytes.map(key),
+            ..self
         }
     }
 
@@ -74,28 +84,38 @@ impl TokenKey {
     /// Reads a token; `None` for any text that this key did not seal.
     #[must_use]
     pub fn open(&self, text: &str) -> Option<ChangeToken> {
-        let mut sealed = base32::decode::<SEALED>(text)?;
-        let (nonce, data) = sealed.split_at_mut(NONCE_LEN);
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let plain = self.key.open_in_place(nonce, Aad::empty(), data).ok()?;
-        let (source, rest) = plain.split_first()?;
-        let (epoch, rest) = rest.split_at_checked(8)?;
-        let (xid, seq) = rest.split_at_checked(8)?;
-        let source = match source {
-            1 => Source::Provisioning,
-            2 => Source::Permissions,
-            3 => Source::Verification,
-            _ => return None,
-        };
-        Some(ChangeToken {
-            source,
-            epoch: Epoch::from_bytes(epoch.try_into().ok()?),
-            change: ChangeId {
-                xid: u64::from_be_bytes(xid.try_into().ok()?),
-                seq: i64::from_be_bytes(seq.try_into().ok()?),
-            },
-        })
+        let sealed = base32::decode::<SEALED>(text)?;
+        let keys = [Some(&self.key), self.previous.as_ref()];
+        keys.into_iter().flatten().find_map(|key| open(key, sealed))
     }
+}
+
+#[expect(clippy::expect_used, reason = "32 bytes are what AES-256 takes")]
+fn key(bytes: &[u8; 32]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes"))
+}
+
+fn open(key: &LessSafeKey, mut sealed: [u8; SEALED]) -> Option<ChangeToken> {
+    let (nonce, data) = sealed.split_at_mut(NONCE_LEN);
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let plain = key.open_in_place(nonce, Aad::empty(), data).ok()?;
+    let (source, rest) = plain.split_first()?;
+    let (epoch, rest) = rest.split_at_checked(8)?;
+    let (xid, seq) = rest.split_at_checked(8)?;
+    let source = match source {
+        1 => Source::Provisioning,
+        2 => Source::Permissions,
+        3 => Source::Verification,
+        _ => return None,
+    };
+    Some(ChangeToken {
+        source,
+        epoch: Epoch::from_bytes(epoch.try_into().ok()?),
+        change: ChangeId {
+            xid: u64::from_be_bytes(xid.try_into().ok()?),
+            seq: i64::from_be_bytes(seq.try_into().ok()?),
+        },
+    })
 }
 
 #[cfg(test)]
@@ -128,6 +148,13 @@ mod tests {
             TokenKey::new(&[8; 32], Arc::new(OsEntropy)).open(&text),
             None
         );
+        let next = TokenKey::new(&[8; 32], Arc::new(OsEntropy)).with_previous(Some(&[7; 32]));
+        assert_eq!(
+            next.open(&text),
+            Some(token),
+            "a key is followed by another"
+        );
+        assert_eq!(key.open(&next.seal(token)), None);
         assert_eq!(key.open(""), None);
         assert_eq!(key.open(&text[1..]), None);
         let flipped = text.replacen(

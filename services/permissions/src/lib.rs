@@ -79,6 +79,22 @@ impl fmt::Debug for Service {
     }
 }
 
+/// The migrations that the service's schema lacks.
+///
+/// # Errors
+/// What the database says.
+pub async fn missing(database: &Database) -> Result<Vec<String>, rollcall_store::Error> {
+    Store::missing::<store::Migrator>(database).await
+}
+
+/// Brings the service's schema up to date, as its owner, and lets `user` use it.
+///
+/// # Errors
+/// What the database says.
+pub async fn migrate(database: &Database, user: Option<&str>) -> Result<(), rollcall_store::Error> {
+    Store::migrate::<store::Migrator>(database, user).await
+}
+
 /// Builds the service on the SQLite file at `path`; memory is filled when it returns.
 ///
 /// # Errors

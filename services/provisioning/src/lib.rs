@@ -89,6 +89,22 @@ pub(crate) struct Shared {
     pub(crate) heard: Arc<domains::Heard>,
 }
 
+/// The migrations that the service's schema lacks.
+///
+/// # Errors
+/// What the database says.
+pub async fn missing(database: &Database) -> Result<Vec<String>, rollcall_store::Error> {
+    Store::missing::<store::Migrator>(database).await
+}
+
+/// Brings the service's schema up to date, as its owner, and lets `user` use it.
+///
+/// # Errors
+/// What the database says.
+pub async fn migrate(database: &Database, user: Option<&str>) -> Result<(), rollcall_store::Error> {
+    Store::migrate::<store::Migrator>(database, user).await
+}
+
 /// Opens the database and builds the service on it.
 ///
 /// # Errors

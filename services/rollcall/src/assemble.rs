@@ -1,4 +1,5 @@
-//! The only wiring: each service is built, then given to those that call it, in process.
+//! The only wiring: each service is built, then given to those that call it: in process where both
+//! are in this one, else over a channel.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use axum::Router;
 use futures::future::BoxFuture;
 use rollcall_rpc::server::ServerLayer;
 use rollcall_rpc::{Backend, Caller, CallerKind, Callers, Gate};
-use rollcall_store::{Database, Postgres, Store, TokenKey};
+use rollcall_store::{Database, Store, TokenKey};
 use rollcall_types::{Clock, Entropy, IdSource, base32};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -17,26 +18,46 @@ use crate::cli::Error;
 /// What the system needs from outside.
 #[derive(Debug)]
 pub struct Setting {
-    /// Where the data is.
-    pub databases: Databases,
-    /// The URL under which Okta reaches the gateway, without `/scim/v2`.
-    pub public_url: String,
+    /// What runs in this process.
+    pub roles: Roles,
+    /// What doesn't, and is called from here.
+    pub peers: Peers,
+    /// Who may call, beside the roles of this process.
+    pub callers: Callers,
+    /// Whether the gRPC API tells of itself without a credential.
+    pub reflection: bool,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
     pub entropy: Arc<dyn Entropy>,
     /// Seals change tokens.
     pub token_key: Arc<TokenKey>,
-    /// The operator's token.
-    pub operator_token: String,
-    /// Email domains.
-    pub verification: rollcall_verification::Config,
     /// The DNS, where a test gives it; else the resolvers of `verification`.
     pub dns: Option<Arc<dyn rollcall_verification::Dns>>,
-    /// Permission sets.
-    pub permissions: rollcall_permissions::Config,
     /// Ends the background tasks.
     pub stop: CancellationToken,
+}
+
+/// The roles of one process, each with what it needs.
+#[derive(Clone, Debug, Default)]
+pub struct Roles {
+    /// SCIM for Okta.
+    pub gateway: Option<rollcall_gateway::Config>,
+    /// Accounts, connections and users: its database.
+    pub provisioning: Option<(Database, rollcall_provisioning::Config)>,
+    /// Permission sets.
+    pub permissions: Option<(Database, rollcall_permissions::Config)>,
+    /// Email domains.
+    pub verification: Option<(Database, rollcall_verification::Config)>,
+}
+
+/// Services in other processes.
+#[derive(Clone, Debug, Default)]
+pub struct Peers {
+    /// As the gateway and permissions call it.
+    pub provisioning: Option<Backend>,
+    /// As provisioning follows it.
+    pub verification: Option<Backend>,
 }
 
 /// A database for each service: nobody reads another's.
@@ -51,26 +72,19 @@ pub struct Databases {
 }
 
 impl Databases {
-    /// Files in a folder.
-    #[must_use]
-    pub fn files(folder: &Path) -> Self {
-        let file = |name| Database::File(folder.join(name));
+    /// One for each, by the name of its service.
+    pub fn each(database: impl Fn(&str) -> Database) -> Self {
         Self {
-            provisioning: file("provisioning.db"),
-            permissions: file("permissions.db"),
-            verification: file("verification.db"),
+            provisioning: database("provisioning"),
+            permissions: database("permissions"),
+            verification: database("verification"),
         }
     }
 
-    /// Schemas of one PostgreSQL database.
+    /// Files in a folder.
     #[must_use]
-    pub fn schemas(database: &Postgres) -> Self {
-        let schema = |name| Database::Postgres(database.clone().with_schema(name));
-        Self {
-            provisioning: schema("provisioning"),
-            permissions: schema("permissions"),
-            verification: schema("verification"),
-        }
+    pub fn files(folder: &Path) -> Self {
+        Self::each(|name| Database::File(folder.join(format!("{name}.db"))))
     }
 }
 
@@ -85,12 +99,12 @@ pub struct Gates {
     pub permissions: Gate,
 }
 
-/// Everything in one process, ready to be served.
+/// The roles of one process, ready to be served.
 pub struct System {
-    /// The SCIM gateway.
-    pub http: Router,
-    /// Every gRPC service, to be served behind `layer`.
-    pub grpc: Routes,
+    /// The SCIM gateway, if it is one of them.
+    pub http: Option<Router>,
+    /// Every gRPC service of them, to be served behind `layer`, if there is one.
+    pub grpc: Option<Routes>,
     /// Who may call.
     pub layer: ServerLayer,
     /// Background tasks.
@@ -101,26 +115,37 @@ pub struct System {
     pub gates: Gates,
     /// Compares what permissions answers from memory with its tables, for tests.
     #[doc(hidden)]
-    pub recomputation: rollcall_permissions::Recomputation,
+    pub recomputation: Option<rollcall_permissions::Recomputation>,
 }
 
-/// The database of each service.
-#[derive(Clone, Debug)]
+/// The database of each service of a process.
+#[derive(Clone, Debug, Default)]
 pub struct Stores {
     /// Accounts, connections and users.
-    pub provisioning: Store,
+    pub provisioning: Option<Store>,
     /// Permission sets.
-    pub permissions: Store,
+    pub permissions: Option<Store>,
     /// Email domains.
-    pub verification: Store,
+    pub verification: Option<Store>,
 }
 
 impl Stores {
-    /// Ends the writers after what waits, and closes the files: followers before whom they follow.
+    /// Each with the name of its service, followers before whom they follow.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &Store)> {
+        [
+            ("permissions", &self.permissions),
+            ("provisioning", &self.provisioning),
+            ("verification", &self.verification),
+        ]
+        .into_iter()
+        .filter_map(|(name, store)| Some((name, store.as_ref()?)))
+    }
+
+    /// Ends the writers after what waits, and closes the files.
     pub async fn close(&self) {
-        self.permissions.close().await;
-        self.provisioning.close().await;
-        self.verification.close().await;
+        for (_, store) in self.all() {
+            store.close().await;
+        }
     }
 }
 
@@ -132,126 +157,166 @@ impl std::fmt::Debug for System {
     }
 }
 
-/// Builds every service and connects them.
+/// Builds the services of this process and connects them.
 ///
 /// # Errors
-/// When a database can't be opened.
+/// When a database can't be opened, or a role lacks one that it calls.
 pub async fn assemble(setting: Setting) -> Result<System, Error> {
-    let ids = Arc::new(IdSource::new(
-        setting.clock.clone(),
-        setting.entropy.clone(),
-    ));
-    let (callers, gateway, sibling) = callers(&setting);
-    let layer = ServerLayer::new(Arc::new(callers), ids.clone(), true);
+    let Setting {
+        roles,
+        peers,
+        mut callers,
+        clock,
+        entropy,
+        token_key,
+        stop,
+        ..
+    } = setting;
+    let ids = Arc::new(IdSource::new(clock.clone(), entropy.clone()));
+    let gateway = add_caller(
+        &mut callers,
+        "gateway",
+        CallerKind::Gateway,
+        entropy.as_ref(),
+    );
+    let sibling = add_caller(
+        &mut callers,
+        "sibling",
+        CallerKind::Service,
+        entropy.as_ref(),
+    );
+    let layer = ServerLayer::new(Arc::new(callers), ids.clone(), setting.reflection);
+    let mut tasks = Vec::new();
+    let mut served = Vec::new();
+    let mut stores = Stores::default();
+    let here = |routes: &Routes, token: &str| Backend::in_process(routes.clone(), &layer, token);
 
-    let verification = rollcall_verification::build(
-        &setting.databases.verification,
-        setting.verification,
-        rollcall_verification::Deps {
-            clock: setting.clock.clone(),
-            entropy: setting.entropy.clone(),
+    let mut to_verification = peers.verification;
+    if let Some((database, config)) = roles.verification {
+        let deps = rollcall_verification::Deps {
+            clock: clock.clone(),
+            entropy: entropy.clone(),
             ids: ids.clone(),
-            token_key: setting.token_key.clone(),
+            token_key: token_key.clone(),
             dns: setting.dns,
-            stop: setting.stop.clone(),
-        },
-    )
-    .await?;
-    let to_verification = Backend::in_process(verification.routes.clone(), &layer, &sibling);
+            stop: stop.clone(),
+        };
+        let service = rollcall_verification::build(&database, config, deps).await?;
+        to_verification = Some(here(&service.routes, &sibling));
+        tasks.extend(service.tasks);
+        served.push(service.routes);
+        stores.verification = Some(service.store);
+    }
 
-    let provisioning = rollcall_provisioning::build(
-        &setting.databases.provisioning,
-        rollcall_provisioning::Config::default(),
-        rollcall_provisioning::Deps {
-            clock: setting.clock.clone(),
-            entropy: setting.entropy.clone(),
+    let mut to_provisioning = peers.provisioning.clone();
+    let mut followed = peers.provisioning;
+    if let Some((database, config)) = roles.provisioning {
+        let verification = to_verification.clone();
+        let deps = rollcall_provisioning::Deps {
+            clock: clock.clone(),
+            entropy: entropy.clone(),
             ids: ids.clone(),
-            token_key: setting.token_key.clone(),
-            verification: to_verification.clone(),
-            stop: setting.stop.clone(),
-        },
-    )
-    .await?;
-    let to_provisioning = Backend::in_process(provisioning.routes.clone(), &layer, &gateway);
-    let followed = Backend::in_process(provisioning.routes.clone(), &layer, &sibling);
+            token_key: token_key.clone(),
+            verification: verification.ok_or_else(|| lacks("provisioning", "verification"))?,
+            stop: stop.clone(),
+        };
+        let service = rollcall_provisioning::build(&database, config, deps).await?;
+        to_provisioning = Some(here(&service.routes, &gateway));
+        followed = Some(here(&service.routes, &sibling));
+        tasks.extend(service.tasks);
+        served.push(service.routes);
+        stores.provisioning = Some(service.store);
+    }
 
-    let permissions = rollcall_permissions::build(
-        &setting.databases.permissions,
-        setting.permissions,
-        rollcall_permissions::Deps {
-            clock: setting.clock.clone(),
-            entropy: setting.entropy.clone(),
+    let mut recomputation = None;
+    if let Some((database, config)) = roles.permissions {
+        let provisioning = followed.clone();
+        let deps = rollcall_permissions::Deps {
+            clock,
+            entropy,
             ids: ids.clone(),
-            token_key: setting.token_key.clone(),
-            provisioning: followed.clone(),
-            stop: setting.stop.clone(),
-        },
-    )
-    .await?;
+            token_key,
+            provisioning: provisioning.ok_or_else(|| lacks("permissions", "provisioning"))?,
+            stop,
+        };
+        let service = rollcall_permissions::build(&database, config, deps).await?;
+        tasks.extend(service.tasks);
+        served.push(service.routes);
+        stores.permissions = Some(service.store);
+        recomputation = Some(service.recomputation);
+    }
 
-    let config = rollcall_gateway::Config::new(setting.public_url);
-    let http = rollcall_gateway::router(config, to_provisioning.clone(), ids);
-    let gates = Gates {
-        provisioning: to_provisioning.gate().clone(),
-        verification: to_verification.gate().clone(),
-        permissions: followed.gate().clone(),
-    };
-    let mut tasks = verification.tasks;
-    tasks.extend(provisioning.tasks);
-    tasks.extend(permissions.tasks);
-    let grpc = merge([provisioning.routes, verification.routes, permissions.routes]);
-    let stores = Stores {
-        provisioning: provisioning.store,
-        permissions: permissions.store,
-        verification: verification.store,
-    };
+    let http = roles
+        .gateway
+        .map(|config| {
+            let provisioning = to_provisioning.clone();
+            let provisioning = provisioning.ok_or_else(|| lacks("gateway", "provisioning"))?;
+            Ok::<_, Error>(rollcall_gateway::router(config, provisioning, ids))
+        })
+        .transpose()?;
+    let gate = |backend: Option<Backend>| backend.map(|it| it.gate().clone()).unwrap_or_default();
     Ok(System {
         http,
-        grpc,
+        grpc: merge(served),
         layer,
         tasks,
         stores,
-        gates,
-        recomputation: permissions.recomputation,
+        gates: Gates {
+            provisioning: gate(to_provisioning),
+            verification: gate(to_verification),
+            permissions: gate(followed),
+        },
+        recomputation,
     })
 }
 
-fn merge(all: [Routes; 3]) -> Routes {
-    let router = all.into_iter().fold(Router::new(), |router, routes| {
-        // Each brings the fallback of an unknown method; only one can stay.
-        router.merge(routes.into_axum_router().reset_fallback())
-    });
-    Routes::from(router)
+/// A role without one that it calls.
+fn lacks(role: &str, called: &str) -> Error {
+    format!(
+        "{role} calls {called}: run it in this process too (--role {called}), or say where it is \
+         with [peers.{called}]"
+    )
+    .into()
 }
 
-/// Who may call in one process: the operator, and the roles with random tokens of this start.
-fn callers(setting: &Setting) -> (Callers, String, String) {
+fn merge(all: Vec<Routes>) -> Option<Routes> {
+    let routers = all.into_iter().map(|routes| {
+        // Each brings the fallback of an unknown method; only one can stay.
+        routes.into_axum_router().reset_fallback()
+    });
+    routers.reduce(Router::merge).map(Routes::from)
+}
+
+/// Adds a role of this process, which calls the others with a random token of this start.
+fn add_caller(
+    callers: &mut Callers,
+    name: &str,
+    kind: CallerKind,
+    entropy: &dyn Entropy,
+) -> String {
+    let mut bytes = [0; 32];
+    entropy.fill(&mut bytes);
+    let token = base32::encode(&bytes);
+    let caller = Caller {
+        name: name.into(),
+        kind,
+        scopes: Arc::default(),
+        accounts: None,
+    };
+    callers.add(&token, caller);
+    token
+}
+
+/// Only the operator, with a token that may do everything.
+#[must_use]
+pub fn operator(token: &str) -> Callers {
     let mut callers = Callers::default();
-    let mut add = |token: &str, name: &str, kind, scopes: &[&str]| {
-        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        callers.add(
-            token,
-            Caller {
-                name: name.into(),
-                kind,
-                scopes,
-                accounts: None,
-            },
-        );
+    let caller = Caller {
+        name: "operator".into(),
+        kind: CallerKind::Operator,
+        scopes: Arc::new([rollcall_rpc::caller::OPERATE.to_owned()]),
+        accounts: None,
     };
-    let fresh = || {
-        let mut bytes = [0; 32];
-        setting.entropy.fill(&mut bytes);
-        base32::encode(&bytes)
-    };
-    let (gateway, sibling) = (fresh(), fresh());
-    add(
-        &setting.operator_token,
-        "operator",
-        CallerKind::Operator,
-        &["operate"],
-    );
-    add(&gateway, "gateway", CallerKind::Gateway, &[]);
-    add(&sibling, "sibling", CallerKind::Service, &[]);
-    (callers, gateway, sibling)
+    callers.add(token, caller);
+    callers
 }

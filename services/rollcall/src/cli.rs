@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{client, dev, simulate};
+use crate::{client, dev, serve, simulate};
 
 /// What a command can fail with: one line that names the fix.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -18,6 +18,7 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
     about,
     after_help = "Examples:
   rollcall dev                          everything on this machine, on SQLite
+  rollcall serve --config FILE          some or all roles, as in production
   rollcall simulate okta --users 200    play Okta against it
   rollcall user list acme               see what arrived"
 )]
@@ -34,6 +35,31 @@ enum Command {
                       dev --public-url https://scim.example.com    behind a tunnel that ends TLS"
     )]
     Dev(dev::Options),
+    /// Run some or all roles in this process, as the configuration says.
+    #[command(
+        after_help = "Examples:\n  rollcall serve --config rollcall.toml    all roles\n  \
+                            rollcall serve --role gateway --config gateway.toml\n  \
+                            ROLLCALL_GRPC__LISTEN=0.0.0.0:9091 rollcall serve --role permissions"
+    )]
+    Serve(serve::Options),
+    /// Bring the schemas of services up to date, as their owner.
+    #[command(
+        after_help = "Example:\n  rollcall migrate --role provisioning --config rollcall.toml"
+    )]
+    Migrate(serve::Options),
+    /// Try everything that the configuration names: databases, peers, DNS.
+    #[command(after_help = "Example:\n  rollcall doctor --role gateway --config rollcall.toml")]
+    Doctor(serve::Options),
+    /// Look at the configuration.
+    Config {
+        #[command(subcommand)]
+        command: serve::check::Command,
+    },
+    /// Make secrets.
+    Secret {
+        #[command(subcommand)]
+        command: serve::secret::Command,
+    },
     /// Play an identity provider against a SCIM service.
     Simulate {
         #[command(subcommand)]
@@ -99,6 +125,11 @@ impl Cli {
     pub async fn run(self) -> Result<ExitCode, Error> {
         match self.command {
             Command::Dev(options) => dev::run(options).await,
+            Command::Serve(options) => serve::run(options).await,
+            Command::Migrate(options) => serve::migrate::run(options).await,
+            Command::Doctor(options) => serve::doctor::run(options).await,
+            Command::Config { command } => serve::check::run(command),
+            Command::Secret { command } => serve::secret::run(command),
             Command::Simulate {
                 provider: Provider::Okta(options),
             } => simulate::run(options).await,

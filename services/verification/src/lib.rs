@@ -74,6 +74,28 @@ impl fmt::Debug for Service {
     }
 }
 
+/// The migrations that the service's schema lacks.
+///
+/// # Errors
+/// What the database says.
+pub async fn missing(database: &Database) -> Result<Vec<String>, rollcall_store::Error> {
+    Store::missing::<store::Migrator>(database).await
+}
+
+/// Brings the service's schema up to date, as its owner, and lets `user` use it.
+///
+/// # Errors
+/// What the database says.
+pub async fn migrate(database: &Database, user: Option<&str>) -> Result<(), rollcall_store::Error> {
+    Store::migrate::<store::Migrator>(database, user).await
+}
+
+/// The vantages that checks ask.
+#[must_use]
+pub fn vantages(config: &Config) -> Arc<dyn Dns> {
+    Arc::new(Vantages::new(&config.resolvers))
+}
+
 /// Opens the database and puts the service together; nothing runs yet.
 ///
 /// # Errors
@@ -86,7 +108,7 @@ pub async fn build(database: &Database, config: Config, deps: Deps) -> Result<Se
     let store = Store::open::<store::Migrator>(database, &*deps.entropy).await?;
     let dns = match deps.dns {
         Some(dns) => dns,
-        None => Arc::new(Vantages::new(&config.resolvers)),
+        None => vantages(&config),
     };
     let longest = config.max_check_interval;
     let checker = Checker::new(store.clone(), deps.clock.clone(), dns, longest);

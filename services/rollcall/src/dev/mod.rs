@@ -4,8 +4,7 @@ mod database_url;
 mod demo;
 pub mod folder;
 pub mod handshake;
-mod public_url;
-mod zone;
+pub mod zone;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,12 +23,12 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::assemble::{Databases, Setting, System, assemble};
+use crate::assemble::{Databases, Peers, Roles, Setting, System, assemble, operator};
 use crate::cli::Error;
+use crate::public_url::PublicUrl;
 use database_url::DatabaseUrl;
 use folder::Folder;
 use handshake::Handshake;
-use public_url::PublicUrl;
 
 /// How long requests may take to end once the program is told to stop.
 const DRAIN: Duration = Duration::from_millis(1500);
@@ -97,38 +96,48 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     let zone = zone::serve(folder.path(), stop.clone()).await?;
     let key = folder.random("token_key", entropy.as_ref())?;
     let operator_token = base32::encode(&folder.random("grpc_token", entropy.as_ref())?);
+    let files = Databases::files(folder.path());
+    let databases = options.database_url.as_ref();
+    let databases = databases.and_then(DatabaseUrl::schemas).unwrap_or(files);
     let setting = Setting {
-        databases: options.database_url.as_ref().map_or_else(
-            || Databases::files(folder.path()),
-            |url| Databases::schemas(&url.postgres()),
-        ),
-        public_url: public.clone(),
+        roles: Roles {
+            gateway: Some(rollcall_gateway::Config::new(public.clone())),
+            provisioning: Some((
+                databases.provisioning,
+                rollcall_provisioning::Config::default(),
+            )),
+            permissions: Some((
+                databases.permissions,
+                rollcall_permissions::Config::default(),
+            )),
+            verification: Some((databases.verification, verification(zone.address))),
+        },
+        peers: Peers::default(),
+        callers: operator(&operator_token),
+        reflection: true,
         clock: Arc::new(SystemClock),
         entropy: entropy.clone(),
         token_key: Arc::new(TokenKey::new(&key, entropy)),
-        operator_token: operator_token.clone(),
-        verification: verification(zone.address),
         dns: None,
-        permissions: rollcall_permissions::Config {
-            minimal_keys: Vec::new(),
-            max_permission_sets: 100,
-            stale_after: Duration::from_secs(60),
-        },
         stop: stop.clone(),
     };
-    let System {
-        http: gateway,
-        grpc: routes,
-        layer,
-        tasks,
-        stores,
-        ..
-    } = assemble(setting)
+    let system = assemble(setting)
         .await
         .map_err(|error| match &options.database_url {
             Some(_) => format!("{error}: is PostgreSQL running, and --database-url right?").into(),
             None => error,
         })?;
+    let System {
+        http: Some(gateway),
+        grpc: Some(routes),
+        layer,
+        tasks,
+        stores,
+        ..
+    } = system
+    else {
+        return Err("not every role was built".into());
+    };
     let backend = Backend::in_process(routes.clone(), &layer, &operator_token);
     let running: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
 

@@ -42,18 +42,21 @@ ns IN A 127.0.0.1
 
 /// A running server.
 #[derive(Debug)]
-pub(super) struct Zone {
+pub struct Zone {
     /// Where it answers, over UDP and TCP.
-    pub(super) address: SocketAddr,
+    pub address: SocketAddr,
     /// The file.
-    pub(super) file: PathBuf,
+    pub file: PathBuf,
 }
 
 /// Starts the server on 5353, or any free port if that is taken.
 ///
 /// The system's resolvers are those of its configuration at this moment. Without one that can be
 /// used, other names are refused, and `example.` is served all the same.
-pub(super) async fn serve(folder: &Path, stop: CancellationToken) -> Result<Zone, Error> {
+///
+/// # Errors
+/// When no port is to be had, or the zone file can't be written.
+pub async fn serve(folder: &Path, stop: CancellationToken) -> Result<Zone, Error> {
     let resolvers = match system_conf::read_system_conf() {
         Ok((config, _)) => config.name_servers().to_vec(),
         Err(error) => {

@@ -12,4 +12,6 @@ mod dev;
 mod foreign;
 mod kill;
 mod mirror;
+mod postgres;
 mod program;
+mod serve;

@@ -174,7 +174,7 @@ impl Drop for Program {
 }
 
 /// The program in `folder`, free of what the caller's environment tells it.
-fn command(folder: &Path) -> Command {
+pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
     command
         .current_dir(folder)
@@ -211,7 +211,7 @@ async fn ready(child: &mut Child, folder: &Path, output: &Mutex<String>) -> Hand
 }
 
 /// Appends what comes to `output`, until its end.
-fn keep(mut from: impl AsyncRead + Send + Unpin + 'static, output: Arc<Mutex<String>>) {
+pub(crate) fn keep(mut from: impl AsyncRead + Send + Unpin + 'static, output: Arc<Mutex<String>>) {
     tokio::spawn(async move {
         let mut bytes = [0; 4096];
         while let Ok(length @ 1..) = from.read(&mut bytes).await {

@@ -58,7 +58,7 @@ impl Two {
             assert_eq!((list.status, &list.body["totalResults"]), (200, &json!(1)));
             all.push(list.body);
         }
-        let db = self.world.stores.provisioning.reader();
+        let db = self.world.stores.provisioning.as_ref().unwrap().reader();
         let count = "SELECT count(*) AS n FROM changes".to_owned();
         let count = Statement::from_string(db.get_database_backend(), count);
         let row = db.query_one_raw(count).await.unwrap().unwrap();

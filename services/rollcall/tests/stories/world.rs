@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rollcall::assemble::{Databases, Gates, Setting, Stores, assemble};
+use rollcall::assemble::{Gates, Peers, Roles, Setting, Stores, assemble, operator};
 use rollcall_permissions::Recomputation;
 use rollcall_rpc::Backend;
 use rollcall_rpc::pb::provisioning::v1 as pb;
@@ -123,49 +123,54 @@ impl World {
         let dns = Arc::new(PlayedDns::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let databases = match testing::postgres(folder.path()).await {
-            Some(database) => Databases::schemas(&database),
-            None => Databases::files(folder.path()),
+        let verification = rollcall_verification::Config {
+            slug: "rollcall".to_owned(),
+            resolvers: vec![rollcall_verification::Resolver {
+                address: std::net::Ipv4Addr::LOCALHOST.into(),
+                port: 1,
+            }],
+            allow_special_use: true,
+            require_known_tld: false,
+            allow_private_suffix: false,
+            max_check_interval: Some(Duration::from_secs(1)),
+            rate_limits: false,
         };
+        let database = async |name| testing::database(folder.path(), name).await;
         let system = assemble(Setting {
-            databases,
-            public_url: base.clone(),
+            roles: Roles {
+                gateway: Some(rollcall_gateway::Config::new(base.clone())),
+                provisioning: Some((
+                    database("provisioning").await,
+                    rollcall_provisioning::Config::default(),
+                )),
+                permissions: Some((
+                    database("permissions").await,
+                    rollcall_permissions::Config::default(),
+                )),
+                verification: Some((database("verification").await, verification)),
+            },
+            peers: Peers::default(),
+            callers: operator("operator"),
+            reflection: true,
             clock: clock.clone(),
             entropy: entropy.clone(),
             token_key: Arc::new(TokenKey::new(&[7; 32], entropy)),
-            operator_token: "operator".to_owned(),
-            verification: rollcall_verification::Config {
-                slug: "rollcall".to_owned(),
-                resolvers: vec![rollcall_verification::Resolver {
-                    address: std::net::Ipv4Addr::LOCALHOST.into(),
-                    port: 1,
-                }],
-                allow_special_use: true,
-                require_known_tld: false,
-                allow_private_suffix: false,
-                max_check_interval: Some(Duration::from_secs(1)),
-                rate_limits: false,
-            },
             dns: Some(dns.clone()),
-            permissions: rollcall_permissions::Config {
-                minimal_keys: Vec::new(),
-                max_permission_sets: 100,
-                stale_after: Duration::from_secs(60),
-            },
             stop: stop.clone(),
         })
         .await
         .unwrap();
+        let (http, routes) = (system.http.unwrap(), system.grpc.unwrap());
         system
             .tasks
             .into_iter()
             .for_each(|task| drop(tokio::spawn(task)));
-        let backend = Backend::in_process(system.grpc.clone(), &system.layer, "operator");
+        let backend = Backend::in_process(routes.clone(), &system.layer, "operator");
         let grpc_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let grpc = grpc_listener.local_addr().unwrap();
         tokio::spawn({
             let mut server = tonic::transport::Server::builder().layer(system.layer);
-            let (router, stop) = (server.add_routes(system.grpc), stop.clone());
+            let (router, stop) = (server.add_routes(routes), stop.clone());
             let incoming = TcpListenerStream::new(grpc_listener);
             async move {
                 let stop = stop.cancelled_owned();
@@ -173,7 +178,7 @@ impl World {
             }
         });
         tokio::spawn({
-            let (app, stop) = (system.http, stop.clone());
+            let (app, stop) = (http, stop.clone());
             async move { rollcall_runtime::serve(listener, app, &HttpLimits::dev(), stop).await }
         });
         let mut world = Self {
@@ -182,7 +187,7 @@ impl World {
             backend,
             gates: system.gates,
             stores: system.stores,
-            recomputation: system.recomputation,
+            recomputation: system.recomputation.unwrap(),
             grpc,
             dns,
             clock,

@@ -54,7 +54,7 @@ pub(super) async fn write(world: &World, target: usize, half: &Notify) -> Writte
     let connection = world.connections().get_connection(request).await.unwrap();
     let connection = connection.into_inner().connection.unwrap().connection_id;
     let shared = Arc::new(Shared {
-        store: world.stores.provisioning.clone(),
+        store: world.stores.provisioning.clone().unwrap(),
         account: AccountId::parse("acme").unwrap(),
         connection: ConnectionId::parse(&connection).unwrap(),
         ids: IdSource::new(Arc::new(SystemClock), Arc::new(OsEntropy)),
