@@ -1,8 +1,7 @@
 //! `kill -9` of the whole program while Okta provisions: what was answered stays, what was not is
 //! wholly done or not at all, and everything that tells of users tells the same.
 
-mod agree;
-mod cut;
+pub(crate) mod cut;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,9 +9,12 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rollcall_rpc::Backend;
 use rollcall_simulator::{Access, Ledger, Mode, Options, Silent, verify_recorded, verify_whole};
+use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::agree::{Reached, agrees};
 use crate::mirror::Mirror;
 use crate::program::{Program, rounds};
 use cut::Cut;
@@ -127,9 +129,9 @@ impl Story {
         assert!(kept.passed(), "{place}: {kept}");
         let whole = verify_whole(&options, &self.ledger).await;
         assert!(whole.passed(), "{place}: {whole}");
-        self.agrees().await;
+        agrees(&self.program, &mut self.mirror).await;
         self.plays_whole(mode, seed).await;
-        self.agrees().await;
+        agrees(&self.program, &mut self.mirror).await;
     }
 
     /// Plays a whole run; every answer is as it must be.
@@ -151,5 +153,19 @@ impl Story {
         options.expect_access = Some(Access::Active);
         options.recorder = Some(self.ledger.clone());
         options
+    }
+}
+
+impl Reached for Program {
+    async fn provisioning(&self) -> Backend {
+        self.backend().await
+    }
+
+    async fn permissions(&self) -> Backend {
+        self.backend().await
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.scim("GET", path, None).await
     }
 }

@@ -7,6 +7,7 @@
     reason = "a story that can't go on has failed"
 )]
 
+mod agree;
 mod cli;
 mod dev;
 mod foreign;

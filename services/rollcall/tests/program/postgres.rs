@@ -2,6 +2,9 @@
 //!
 //! These need a server: `cargo xtask test` starts one, and runs them there alone.
 
+mod faults;
+mod server;
+
 use std::time::Duration;
 
 use rollcall_rpc::pb::provisioning::v1::connection_service_client::ConnectionServiceClient;

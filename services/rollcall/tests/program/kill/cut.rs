@@ -7,7 +7,7 @@ use rollcall_simulator::{AnsweredWrite, Ledger, Recorder, SentWrite};
 use tokio::sync::Notify;
 
 /// Passes everything on to a ledger, and tells when so many writes were answered.
-pub(super) struct Cut {
+pub(crate) struct Cut {
     ledger: Arc<Ledger>,
     at: usize,
     answered: AtomicUsize,
@@ -16,7 +16,7 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    pub(super) fn new(ledger: Arc<Ledger>, at: usize) -> Arc<Self> {
+    pub(crate) fn new(ledger: Arc<Ledger>, at: usize) -> Arc<Self> {
         Arc::new(Self {
             ledger,
             at,
@@ -27,12 +27,12 @@ impl Cut {
     }
 
     /// Says that nothing listens any more: what is sent from now on goes nowhere.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
     /// Waits for the moment.
-    pub(super) async fn reached(&self) {
+    pub(crate) async fn reached(&self) {
         self.reached.notified().await;
     }
 }

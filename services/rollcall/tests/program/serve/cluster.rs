@@ -37,6 +37,7 @@ use tokio::process::Child;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::Endpoint;
 
+use crate::agree::Reached;
 use crate::program::{Ran, command, keep};
 
 /// What comes at all comes before this, on a busy machine too.
@@ -75,7 +76,20 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Everything runs, and `acme` is connected, with a verified domain and a permission set.
     pub(crate) async fn start(layout: Layout) -> Self {
-        let mut cluster = Self::prepare(layout).await;
+        Self::prepare(layout).await.run().await
+    }
+
+    /// The same on a database of one's own.
+    pub(crate) async fn start_on(layout: Layout, database: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::prepare_on(layout, folder, Some(database))
+            .await
+            .run()
+            .await
+    }
+
+    async fn run(self) -> Self {
+        let mut cluster = self;
         cluster.migrate().await;
         for name in cluster.names() {
             cluster.begin(&name).await;
@@ -86,8 +100,14 @@ impl Cluster {
 
     /// Configured, and nothing runs.
     pub(crate) async fn prepare(layout: Layout) -> Self {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
         let folder = tempfile::tempdir().unwrap();
+        let database = testing::url(folder.path()).await;
+        let database = database.map(|url| url.expose_secret().to_owned());
+        Self::prepare_on(layout, folder, database.as_deref()).await
+    }
+
+    async fn prepare_on(layout: Layout, folder: TempDir, database: Option<&str>) -> Self {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
         let stop = CancellationToken::new();
         let [_, high, middle, low] = std::process::id().to_be_bytes();
         let cluster = Self {
@@ -106,10 +126,8 @@ impl Cluster {
         cluster.private("token_key", &base32::encode(&[7; 32]));
         cluster.private("gateway_token", GATEWAY);
         cluster.private("service_token", SERVICE);
-        let database = testing::url(cluster.folder.path()).await;
-        let database = database.map(|url| url.expose_secret().to_owned());
         for name in cluster.names() {
-            let text = cluster.configuration(&name, database.as_deref(), None);
+            let text = cluster.configuration(&name, database, None);
             cluster.private(&format!("{name}.toml"), &text);
         }
         cluster
@@ -585,4 +603,18 @@ async fn run_sql(url: &str, sql: &str) -> Result<(), String> {
     let ran = connection.execute_unprepared(sql).await;
     connection.close().await.unwrap();
     ran.map(drop).map_err(|error| error.to_string())
+}
+
+impl Reached for Cluster {
+    async fn provisioning(&self) -> Backend {
+        self.operator("provisioning")
+    }
+
+    async fn permissions(&self) -> Backend {
+        self.operator("permissions")
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.send(0, "GET", path, Value::Null).await
+    }
 }

@@ -11,72 +11,80 @@ use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
 use serde_json::{Value, json};
 
-use super::Story;
 use crate::mirror::Mirror;
 
 /// How many users a SCIM page holds.
 const PAGE: usize = 100;
 
-impl Story {
-    /// The feed, followed from before the kill; its snapshot; the table over gRPC and over SCIM;
-    /// and what permissions grants.
-    pub(super) async fn agrees(&mut self) {
-        let backend = self.program.backend().await;
-        let table = table(&backend).await;
-        self.mirror.catch_up(&backend).await;
-        same("the changes, and the table", &self.mirror.users, &table);
-        let mut snapshot = Mirror::default();
-        snapshot.catch_up(&backend).await;
-        same("the snapshot, and the table", &snapshot.users, &table);
+/// A running system, in as many processes as there are.
+pub(crate) trait Reached {
+    /// Provisioning, called by the operator.
+    async fn provisioning(&self) -> Backend;
+    /// Permissions, called by the operator.
+    async fn permissions(&self) -> Backend;
+    /// What the gateway answers to a GET.
+    async fn get(&self, path: &str) -> (u16, Value);
+}
 
-        let users: BTreeMap<String, Value> = table
-            .iter()
-            .map(|(id, user)| (id.clone(), shown(user)))
-            .collect();
-        same("SCIM, and the table", &self.scim().await, &users);
-        same(
-            "what permissions grants, and what the roles say",
-            &self.granted(&backend, &table).await,
-            &expected(&backend, &table).await,
-        );
-    }
+/// Compares the feed, followed from before, with its snapshot, the table over gRPC and over SCIM,
+/// and what permissions grants.
+pub(crate) async fn agrees(system: &impl Reached, mirror: &mut Mirror) {
+    let backend = system.provisioning().await;
+    let table = table(&backend).await;
+    mirror.catch_up(&backend).await;
+    same("the changes, and the table", &mirror.users, &table);
+    let mut snapshot = Mirror::default();
+    snapshot.catch_up(&backend).await;
+    same("the snapshot, and the table", &snapshot.users, &table);
 
-    /// The users as Okta's import sees them.
-    async fn scim(&self) -> BTreeMap<String, Value> {
-        let mut users = BTreeMap::new();
-        for start in (1..).step_by(PAGE) {
-            let path = format!("/Users?startIndex={start}&count={PAGE}");
-            let (status, page) = self.program.scim("GET", &path, None).await;
-            assert_eq!(status, 200, "{page}");
-            for user in page["Resources"].as_array().into_iter().flatten() {
-                users.insert(user["id"].as_str().unwrap().to_owned(), shown_by_scim(user));
-            }
-            if page["totalResults"].as_u64().unwrap() < (start + PAGE) as u64 {
-                break;
-            }
+    let users: BTreeMap<String, Value> = table
+        .iter()
+        .map(|(id, user)| (id.clone(), shown(user)))
+        .collect();
+    same("SCIM, and the table", &scim(system).await, &users);
+    let permissions = system.permissions().await;
+    same(
+        "what permissions grants, and what the roles say",
+        &granted(&permissions, &mirror.last, &table).await,
+        &expected(&permissions, &table).await,
+    );
+}
+
+/// The users as Okta's import sees them.
+async fn scim(system: &impl Reached) -> BTreeMap<String, Value> {
+    let mut users = BTreeMap::new();
+    for start in (1..).step_by(PAGE) {
+        let path = format!("/Users?startIndex={start}&count={PAGE}");
+        let (status, page) = system.get(&path).await;
+        assert_eq!(status, 200, "{page}");
+        for user in page["Resources"].as_array().into_iter().flatten() {
+            users.insert(user["id"].as_str().unwrap().to_owned(), shown_by_scim(user));
         }
-        users
-    }
-
-    /// The keys of every user, once permissions has taken everything in.
-    async fn granted(
-        &self,
-        backend: &Backend,
-        table: &BTreeMap<String, pb::User>,
-    ) -> BTreeMap<String, BTreeSet<String>> {
-        let mut access = AccessServiceClient::new(backend.clone());
-        let mut granted = BTreeMap::new();
-        for id in table.keys() {
-            let request = permissions::GetEffectivePermissionsRequest {
-                account_id: "acme".to_owned(),
-                user_id: id.clone(),
-                at_least: self.mirror.last.clone(),
-            };
-            let answer = access.get_effective_permissions(request).await.unwrap();
-            granted.insert(id.clone(), answer.into_inner().keys.into_iter().collect());
+        if page["totalResults"].as_u64().unwrap() < (start + PAGE) as u64 {
+            break;
         }
-        granted
     }
+    users
+}
+
+/// The keys of every user, once permissions has taken everything in.
+async fn granted(
+    backend: &Backend,
+    last: &str,
+    table: &BTreeMap<String, pb::User>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let mut access = AccessServiceClient::new(backend.clone());
+    let mut granted = BTreeMap::new();
+    for id in table.keys() {
+        let request = permissions::GetEffectivePermissionsRequest {
+            account_id: "acme".to_owned(),
+            user_id: id.clone(),
+            at_least: last.to_owned(),
+        };
+        let answer = access.get_effective_permissions(request).await.unwrap();
+        granted.insert(id.clone(), answer.into_inner().keys.into_iter().collect());
+    }
+    granted
 }
 
 /// Expects both to tell the same of each user; a failure shows one that differs, not all.
