@@ -454,3 +454,56 @@ fn read_url(
         .map(Some)
         .map_err(|why| format!("{name}.database.{key}: {why}").into())
 }
+
+#[cfg(test)]
+mod tests {
+    use figment::value::{Dict, Value};
+
+    use super::*;
+
+    fn keys(prefix: &str, value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::Dict(_, values) => {
+                for (name, value) in values {
+                    keys(&format!("{prefix}.{name}"), value, into);
+                }
+            }
+            _ => into.push(prefix.to_owned()),
+        }
+    }
+
+    fn all(tree: &Figment) -> Vec<String> {
+        let mut found = Vec::new();
+        for (name, value) in tree.extract::<Dict>().unwrap() {
+            keys(&name, &value, &mut found);
+        }
+        found
+    }
+
+    #[test]
+    fn the_example_names_every_key_that_has_a_default_and_none_that_is_not() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let file = root.join("deploy/config.example.toml");
+
+        load(Some(&file)).unwrap();
+
+        let example = all(&Figment::from(Toml::file(&file)));
+        for key in all(&Figment::from(Toml::string(DEFAULTS))) {
+            assert!(example.contains(&key), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_64_hexadecimal_digits() {
+        assert!(read_hash(&"0a".repeat(32)).is_some());
+        for text in [
+            "",
+            "0a",
+            &"0a".repeat(31),
+            &"0g".repeat(32),
+            &"0a".repeat(33),
+        ] {
+            assert!(read_hash(text).is_none(), "{text}");
+        }
+    }
+}
