@@ -105,6 +105,49 @@ impl http_body::Body for Gated {
     }
 }
 
+/// Says what broke, for who looks after it: the caller learns only that it may try again.
+fn lost(error: &(dyn std::error::Error + 'static)) -> Status {
+    let mut causes = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    tracing::debug!(error = causes.join(": "), "a service can't be reached");
+    away()
+}
+
+/// The messages of another process, whose end it may not live to tell.
+struct Whole(Option<Body>);
+
+impl http_body::Body for Whole {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Some(body) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        let frame = match std::task::ready!(Pin::new(body).poll_frame(cx)) {
+            Some(Err(error)) => {
+                self.0 = None;
+                let mut trailers = HeaderMap::new();
+                let told = lost(&error).add_header(&mut trailers);
+                Some(told.map(|()| Frame::trailers(trailers)))
+            }
+            frame => frame,
+        };
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+}
+
 type Inner = BoxCloneSyncService<Request<Body>, Response<Body>, tonic::transport::Error>;
 
 /// Another service, as a generated client's transport.
@@ -135,10 +178,17 @@ impl Backend {
         Self::new(BoxCloneSyncService::new(inner), token)
     }
 
-    /// A service in another process.
+    /// A service in another process. While it can't be reached, and if it is lost before its answer
+    /// is whole, it is away.
     #[must_use]
     pub fn channel(channel: Channel, token: &str) -> Self {
-        Self::new(BoxCloneSyncService::new(channel), token)
+        let inner = channel.map_result(|answer: Result<Response<Body>, _>| {
+            Ok(match answer {
+                Ok(answer) => answer.map(|body| Body::new(Whole(Some(body)))),
+                Err(error) => lost(&error).into_http(),
+            })
+        });
+        Self::new(BoxCloneSyncService::new(inner), token)
     }
 
     fn new(inner: Inner, token: &str) -> Self {
