@@ -54,7 +54,9 @@ pub(crate) fn as_root(args: &[&str]) -> Result<String, Failure> {
         sudo.arg("env");
         sudo
     };
-    let run: &mut Command = run.arg("DEBIAN_FRONTEND=noninteractive").args(args);
+    // At run level 1 a package starts no server of its own.
+    let settings = ["DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"];
+    let run: &mut Command = run.args(settings).args(args);
     println!("  $ {}", command::text(run));
     command::output(run)
 }

@@ -7,6 +7,7 @@ mod ci;
 mod command;
 mod coverage;
 mod debian;
+mod dns;
 mod failure;
 mod postgres;
 mod proof;

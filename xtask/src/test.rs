@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::failure::Failure;
 use crate::steps::{Mode, Step};
 use crate::tools::{self, BUF, NEXTEST};
-use crate::{command, postgres};
+use crate::{command, dns, postgres};
 
 /// Names the program that the foreign-client tests call.
 pub(crate) const BUF_VARIABLE: &str = "ROLLCALL_TEST_BUF";
@@ -75,8 +75,22 @@ fn install(mode: Mode) -> Result<String, Failure> {
             left_out + "; LEFT OUT: stories on PostgreSQL, for want of it"
         }
     };
+    let left_out = match (dns::ensure(), mode) {
+        (Ok(()), _) => {
+            println!("  Knot DNS and Unbound are there");
+            left_out
+        }
+        (Err(failure), Mode::Strict) => return Err(failure),
+        (Err(failure), Mode::Lenient) => {
+            println!("  Knot DNS and Unbound are left out\n  {failure}");
+            left_out + "; LEFT OUT: the domain story on real servers, for want of them"
+        }
+    };
     Ok(runner + &left_out)
 }
+
+/// How the names of the tests begin that need real DNS servers.
+pub(crate) const DNS: &str = "dns::";
 
 /// Names the server on which tests make their databases; without it they use files.
 pub(crate) const POSTGRES_VARIABLE: &str = "ROLLCALL_TEST_POSTGRES";
@@ -135,6 +149,9 @@ fn run(mode: Mode, server: Option<&postgres::Server>) -> Result<String, Failure>
         if buf.is_none() {
             filters.push(format!("not test(/^{FOREIGN}/)"));
         }
+        if !dns::are_there() {
+            filters.push(format!("not test(/^{DNS}/)"));
+        }
         nextest.args(["-E", &filters.join(" & ")]);
         nextest
     } else {
@@ -148,6 +165,9 @@ fn run(mode: Mode, server: Option<&postgres::Server>) -> Result<String, Failure>
         cargo.arg("--");
         if buf.is_none() {
             cargo.args(["--skip", FOREIGN]);
+        }
+        if !dns::are_there() {
+            cargo.args(["--skip", DNS]);
         }
         let skipped = if server.is_some() {
             &FILES[..]

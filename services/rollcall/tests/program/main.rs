@@ -10,6 +10,7 @@
 mod agree;
 mod cli;
 mod dev;
+mod dns;
 mod foreign;
 mod kill;
 mod mirror;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -91,11 +91,25 @@ impl Cluster {
     async fn run(self) -> Self {
         let mut cluster = self;
         cluster.migrate().await;
-        for name in cluster.names() {
-            cluster.begin(&name).await;
-        }
+        cluster.begin_all().await;
         cluster.furnish().await;
         cluster
+    }
+
+    /// Starts every process.
+    pub(crate) async fn begin_all(&mut self) {
+        for name in self.names() {
+            self.begin(&name).await;
+        }
+    }
+
+    /// Has verification ask another resolver than the zone of the test.
+    pub(crate) fn ask_of(&self, resolver: SocketAddr) {
+        let file = self.folder.path().join("verification.toml");
+        let text = std::fs::read_to_string(file).unwrap();
+        let vantage = |at: SocketAddr| format!("address = \"{}\", port = {}", at.ip(), at.port());
+        let text = text.replace(&vantage(self.zone.address), &vantage(resolver));
+        self.private("verification.toml", &text);
     }
 
     /// Configured, and nothing runs.
@@ -421,9 +435,8 @@ impl Cluster {
         Backend::channel(channel, OPERATOR)
     }
 
-    /// Makes the account `acme`, connects it, proves its domain, and lets the role `Sales Manager`
-    /// select a set.
-    pub(crate) async fn furnish(&mut self) {
+    /// Makes the account `acme`, and connects it.
+    pub(crate) async fn account(&mut self) {
         let id = || "acme".to_owned();
         let account = pb::Account {
             account_id: id(),
@@ -447,14 +460,48 @@ impl Cluster {
         };
         let created = connections.create_token(create).await.unwrap();
         self.token = created.into_inner().secret;
+    }
 
+    /// Adds a domain to `acme`; the value to publish.
+    pub(crate) async fn claim(&self, name: &str) -> String {
         let add = domain::AddDomainRequest {
-            account_id: id(),
-            name: "acme.example".to_owned(),
+            account_id: "acme".to_owned(),
+            name: name.to_owned(),
         };
         let mut domains = DomainServiceClient::new(self.operator("verification"));
         let added = domains.add_domain(add).await.unwrap().into_inner();
-        let value = added.domain.unwrap().challenge.unwrap().value;
+        added.domain.unwrap().challenge.unwrap().value
+    }
+
+    /// Waits until nobody of `acme` is held.
+    pub(crate) async fn until_nobody_is_held(&self) {
+        let begun = Instant::now();
+        loop {
+            let list = pb::ListUsersRequest {
+                account_id: "acme".to_owned(),
+                page_size: 1_000,
+                ..pb::ListUsersRequest::default()
+            };
+            let mut users = UserServiceClient::new(self.operator("provisioning"));
+            let page = users.list_users(list).await.unwrap().into_inner();
+            let is_held = |user: &pb::User| {
+                let access = user.access.as_ref().unwrap();
+                access.state() == pb::AccessState::HeldDomainUnverified
+            };
+            if !page.users.iter().any(is_held) {
+                return;
+            }
+            assert!(begun.elapsed() < LONG, "users stay held");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Makes the account `acme`, connects it, proves its domain, and lets the role `Sales Manager`
+    /// select a set.
+    pub(crate) async fn furnish(&mut self) {
+        let id = || "acme".to_owned();
+        self.account().await;
+        let value = self.claim("acme.example").await;
         let mut zone = std::fs::read_to_string(&self.zone.file).unwrap();
         writeln!(zone, "acme.example. IN TXT {value:?}").unwrap();
         std::fs::write(&self.zone.file, zone).unwrap();
