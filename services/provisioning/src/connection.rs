@@ -51,6 +51,8 @@ pub struct Token {
     pub expires: Timestamp,
     /// When it was or will be revoked.
     pub ends: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used: Option<Timestamp>,
 }
 
 impl Token {
@@ -189,6 +191,37 @@ impl TokenCache {
     }
 }
 
+/// How precisely the last use of a token is known (SEC-TOK-05).
+pub const USE_NOTED: Duration = Duration::from_secs(60);
+
+/// When this process last noted the use of a token. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Uses(Cache<TokenId, Timestamp>);
+
+impl Default for Uses {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(10_000).build())
+    }
+}
+
+impl Uses {
+    /// Whether a use is to be noted, since a minute has passed; then it counts as noted.
+    #[must_use]
+    pub fn is_due(&self, id: TokenId, now: Timestamp) -> bool {
+        let noted = self.0.get(&id);
+        let is_due = noted.is_none_or(|noted| now.since(noted) >= USE_NOTED);
+        if is_due {
+            self.0.insert(id, now);
+        }
+        is_due
+    }
+
+    /// The use of a token could not be noted.
+    pub fn forget(&self, id: TokenId) {
+        self.0.invalidate(&id);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rollcall_types::{Clock, SystemClock};
@@ -205,7 +238,26 @@ mod tests {
             created: now,
             expires: now.plus(DEFAULT_LIFE),
             ends: None,
+            last_used: None,
         }
+    }
+
+    #[test] // rule: SEC-TOK-05 (part)
+    fn the_use_of_a_token_is_noted_at_most_once_a_minute() {
+        let (uses, now) = (Uses::default(), SystemClock.now());
+        let id: TokenId = "0193a1b2-0000-7000-8000-00000000000a".parse().unwrap();
+        let other: TokenId = "0193a1b2-0000-7000-8000-00000000000b".parse().unwrap();
+        let at = |second| now.plus(Duration::from_secs(second));
+
+        let noted = [0, 1, 59, 60, 61, 200].map(|second| uses.is_due(id, at(second)));
+
+        assert_eq!(noted, [true, false, false, true, false, true]);
+        assert!(uses.is_due(other, at(1)));
+        uses.forget(id);
+        assert!(
+            uses.is_due(id, at(201)),
+            "what could not be stored is tried again"
+        );
     }
 
     #[test] // rule: SEC-TOK-03 (part)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rollcall_scim::User as Attributes;
 use rollcall_store::{ChangeId, Direct, Tx};
 use rollcall_types::{
-    AccountId, Clock, Credential, DomainName, RequestId, Timestamp, UserId, etag,
+    AccountId, Clock, Credential, DomainName, RequestId, Timestamp, TokenId, UserId, etag,
 };
 use sea_orm::ConnectionTrait;
 use tokio::time::Instant;
@@ -124,7 +124,23 @@ impl Shared {
             }
         };
         let principal = known.admits(credential, now);
-        principal.ok_or(Error::CredentialInvalid)
+        let principal = principal.ok_or(Error::CredentialInvalid)?;
+        self.note_use(credential.id(), now);
+        Ok(principal)
+    }
+
+    /// Notes that a token is used, beside the answer (SEC-TOK-05).
+    fn note_use(&self, token: TokenId, now: Timestamp) {
+        if !self.uses.is_due(token, now) {
+            return;
+        }
+        let (store, uses) = (self.store.clone(), self.uses.clone());
+        tokio::spawn(async move {
+            if let Err(error) = store::token::note_use(&store, token, now).await {
+                tracing::debug!(%error, "the use of a token is not noted");
+                uses.forget(token);
+            }
+        });
     }
 
     /// Creates a user (U-01).
@@ -141,6 +157,7 @@ impl Shared {
             let written = self.create_at_once(direct, &call, id, attributes).await;
             return self.with_holder(written).await;
         }
+        let (token, now) = (call.credential.id(), call.clock.now());
         let written = self.store.write(move |tx| {
             Box::pin(async move {
                 let principal = call.admitted(tx).await?;
@@ -159,7 +176,9 @@ impl Shared {
                 }
             })
         });
-        self.with_holder(written.await).await
+        let written = self.with_holder(written.await).await?;
+        self.note_use(token, now);
+        Ok(written)
     }
 
     /// Creates a user by one statement. The token was looked up at most five seconds ago, and the

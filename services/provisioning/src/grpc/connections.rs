@@ -1,5 +1,6 @@
 //! `ConnectionService`.
 
+use rollcall_rpc::convert::time::to_proto;
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::connection_service_server::ConnectionService;
 use rollcall_store::page;
@@ -27,11 +28,13 @@ impl Api {
     ) -> Result<pb::Connection, Error> {
         let reader = self.0.store.reader();
         let (managed, held) = store::connection::counts(reader, &entry.id, connection.id).await?;
+        let last = store::token::last_use(reader, &entry.id, connection.id).await?;
         let missing = entry.stored.account.missing(&self.0.config);
         Ok(pb::Connection {
             missing: encode::names(&missing),
             managed_users: Some(managed),
             held_users: Some(held),
+            last_request_time: last.map(to_proto),
             ..encode::connection(&entry.id, connection)
         })
     }
@@ -130,6 +133,7 @@ impl ConnectionService for Api {
                         created: now,
                         expires,
                         ends: None,
+                        last_used: None,
                     };
                     let hash = credential.secret_hash();
                     store::token::insert(tx, account, &token, &hash).await?;

@@ -60,6 +60,7 @@ pub(super) fn connection(account: &AccountId, connection: &Connection) -> pb::Co
         held_users: None,
         etag: etag::of(connection.version),
         version: connection.version,
+        last_request_time: None,
     }
 }
 
@@ -72,6 +73,7 @@ pub(super) fn token(token: &Token) -> pb::Token {
         create_time: Some(to_proto(token.created)),
         expire_time: Some(to_proto(token.expires)),
         end_time: token.ends.map(to_proto),
+        last_used_time: token.last_used.map(to_proto),
     }
 }
 

@@ -1,15 +1,15 @@
 //! Tokens of connections.
 
-use rollcall_store::{Error, Tx};
+use rollcall_store::{Error, Store, Tx};
 use rollcall_types::credential::SecretHash;
 use rollcall_types::{AccountId, ConnectionId, Credential, Timestamp, TokenId};
 use sea_orm::prelude::{DateTimeUtc, Expr, Uuid};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, Statement,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, Statement,
 };
 
-use crate::connection::{Known, Principal, Token};
+use crate::connection::{Known, Principal, Token, USE_NOTED};
 
 #[expect(
     clippy::disallowed_methods,
@@ -34,6 +34,7 @@ mod row {
         pub created: DateTimeUtc,
         pub expires: DateTimeUtc,
         pub ends: Option<DateTimeUtc>,
+        pub last_used: Option<DateTimeUtc>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -50,6 +51,7 @@ fn read(row: Model) -> Token {
         created: Timestamp::new(row.created),
         expires: Timestamp::new(row.expires),
         ends: row.ends.map(Timestamp::new),
+        last_used: row.last_used.map(Timestamp::new),
     }
 }
 
@@ -64,6 +66,7 @@ fn write(account: &AccountId, token: &Token, hash: &SecretHash) -> ActiveModel {
         created: Set(token.created.to_chrono()),
         expires: Set(token.expires.to_chrono()),
         ends: Set(token.ends.map(Timestamp::to_chrono)),
+        last_used: Set(token.last_used.map(Timestamp::to_chrono)),
     }
 }
 
@@ -157,6 +160,54 @@ pub async fn insert(
         .exec_without_returning(tx)
         .await?;
     Ok(())
+}
+
+/// Notes that a token was used, unless that was noted within a minute before.
+///
+/// # Errors
+/// What the database says.
+pub async fn note_use(store: &Store, id: TokenId, now: Timestamp) -> Result<(), Error> {
+    let before = now.minus(USE_NOTED);
+    let values = [
+        id.to_uuid().into(),
+        now.to_chrono().into(),
+        before.to_chrono().into(),
+    ];
+    if let Some(direct) = store.direct() {
+        let note = Statement::from_sql_and_values(DbBackend::Postgres, NOTE_USE, values);
+        return direct.note(note).await;
+    }
+    let noted = store.write(move |tx| {
+        Box::pin(async move {
+            tx.execute_raw(super::statement(tx, NOTE_USE, values))
+                .await?;
+            Ok(())
+        })
+    });
+    noted.await
+}
+
+const NOTE_USE: &str = "UPDATE tokens SET last_used = $2 WHERE token_id = $1 \
+     AND (last_used IS NULL OR last_used <= $3)";
+
+/// When a connection last called with one of its tokens.
+///
+/// # Errors
+/// What the database says.
+pub async fn last_use(
+    db: &impl ConnectionTrait,
+    account: &AccountId,
+    connection: ConnectionId,
+) -> Result<Option<Timestamp>, Error> {
+    let last = Entity::find()
+        .select_only()
+        .column_as(Column::LastUsed.max(), "last")
+        .filter(Column::AccountId.eq(account.as_str()))
+        .filter(Column::ConnectionId.eq(connection.to_uuid()))
+        .into_tuple::<Option<DateTimeUtc>>()
+        .one(db)
+        .await?;
+    Ok(last.flatten().map(Timestamp::new))
 }
 
 /// Stores the end of a token.

@@ -1,8 +1,11 @@
 //! What Okta writes, as the gateway forwards it.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 use rollcall_provisioning::store;
 use rollcall_provisioning::store::domain::Projected;
+use rollcall_rpc::convert::time::from_proto;
 use rollcall_rpc::failure::{Received, read};
 use rollcall_rpc::metadata::CREDENTIAL;
 use rollcall_rpc::pb::provisioning::v1::account_service_client::AccountServiceClient;
@@ -29,6 +32,7 @@ pub(crate) struct Okta {
     users: ScimUserServiceClient<Backend>,
     /// The users as the product sees them.
     pub(crate) product: UserServiceClient<Backend>,
+    connections: ConnectionServiceClient<Backend>,
     secret: String,
     token: TokenId,
     pub(crate) store: Store,
@@ -72,6 +76,7 @@ impl Okta {
         Self {
             users: ScimUserServiceClient::new(world.reached_by("gateway")),
             product: UserServiceClient::new(operator()),
+            connections,
             secret: made.secret,
             token: made.token.unwrap().token_id.parse().unwrap(),
             store: world.service.store.clone(),
@@ -174,6 +179,29 @@ impl Okta {
         let page = self.users.clone().list_users(list).await.unwrap();
         let page = page.into_inner();
         (page.users, page.total_results)
+    }
+
+    /// When the token and its connection were last used.
+    async fn last_use(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let account_id = || "acme".to_owned();
+        let list = pb::ListTokensRequest {
+            account_id: account_id(),
+            ..pb::ListTokensRequest::default()
+        };
+        let mut connections = self.connections.clone();
+        let tokens = connections.list_tokens(list).await.unwrap().into_inner();
+        let get = pb::GetConnectionRequest {
+            account_id: account_id(),
+        };
+        let connection = connections.get_connection(get).await.unwrap().into_inner();
+        let connection = connection.connection.unwrap().last_request_time;
+        (
+            tokens.tokens[0]
+                .last_used_time
+                .as_ref()
+                .and_then(from_proto),
+            connection.as_ref().and_then(from_proto),
+        )
     }
 
     /// Begins a write that holds up all others until it is told to go on.
@@ -330,6 +358,30 @@ async fn a_write_that_waits_while_its_token_ends_changes_nothing() {
     // A read may trust the token for five seconds.
     assert_eq!(okta.get(&alice).await.unwrap(), alice);
     assert_eq!(okta.count().await, 1);
+}
+
+#[tokio::test] // rule: SEC-TOK-05 (part)
+async fn the_last_use_of_a_token_is_told_and_nobody_waits_until_it_is_stored() {
+    let okta = Okta::connect().await;
+    assert_eq!(okta.last_use().await, (None, None), "nobody used it");
+    let begun = SystemClock.now();
+    let nothing = okta.held_up_by(|_| Box::pin(async { Ok(()) })).await;
+
+    // On SQLite no write can be stored now.
+    assert_eq!(okta.count().await, 0);
+    nothing.go_on().await;
+
+    let used = loop {
+        if let (Some(token), Some(connection)) = okta.last_use().await {
+            assert_eq!(token, connection);
+            break token;
+        }
+        tokio::task::yield_now().await;
+    };
+    // To the microsecond, as it is stored.
+    assert!(
+        used.since(begun) < Duration::from_secs(60) && begun.since(used) < Duration::from_millis(1)
+    );
 }
 
 #[tokio::test] // rule: U-09 c

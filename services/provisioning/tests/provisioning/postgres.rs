@@ -48,6 +48,7 @@ impl World {
                 "\"follows\"",
                 "pg_stat_activity",
                 "INSERT INTO page_bookmarks",
+                "UPDATE tokens SET last_used",
             ]
             .iter()
             .any(|part| sql.contains(part))

@@ -155,12 +155,14 @@ async fn token(
                         print(token_json(&token))?;
                     }
                     let state = token_state(&token).to_owned();
+                    let used = time(token.last_used_time.as_ref());
                     let expires = time(token.expire_time.as_ref());
                     rows.push(vec![
                         token.token_id,
                         token.display,
                         token.label,
                         state,
+                        used,
                         expires,
                     ]);
                 }
@@ -170,7 +172,14 @@ async fn token(
                 }
             }
             if !target.json {
-                let head = ["TOKEN", "SHOWN AS", "LABEL", "STATE", "EXPIRES"];
+                let head = [
+                    "TOKEN",
+                    "SHOWN AS",
+                    "LABEL",
+                    "STATE",
+                    "LAST USED",
+                    "EXPIRES",
+                ];
                 print(table(&head, &rows))?;
             }
         }
@@ -210,6 +219,7 @@ fn show(target: &Target, connection: &pb::Connection) -> Result<(), Error> {
             "managed_users": connection.managed_users(),
             "held_users": connection.held_users(),
             "install_time": json_time(connection.install_time.as_ref()),
+            "last_request_time": json_time(connection.last_request_time.as_ref()),
             "version": connection.version,
         }));
     }
@@ -229,6 +239,7 @@ fn show(target: &Target, connection: &pb::Connection) -> Result<(), Error> {
         ("missing", missing),
         ("users", users),
         ("installed", time(connection.install_time.as_ref())),
+        ("last request", time(connection.last_request_time.as_ref())),
     ]))
 }
 
@@ -250,5 +261,6 @@ fn token_json(token: &pb::Token) -> Value {
         "create_time": json_time(token.create_time.as_ref()),
         "expire_time": json_time(token.expire_time.as_ref()),
         "end_time": json_time(token.end_time.as_ref()),
+        "last_used_time": json_time(token.last_used_time.as_ref()),
     })
 }

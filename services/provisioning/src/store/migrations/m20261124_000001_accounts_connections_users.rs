@@ -125,6 +125,7 @@ fn tokens() -> TableCreateStatement {
         .col(time("created"))
         .col(time("expires"))
         .col(time_null("ends"))
+        .col(time_null("last_used"))
         .primary_key(Index::create().col("account_id").col("token_id"))
         .foreign_key(
             ForeignKey::create()
