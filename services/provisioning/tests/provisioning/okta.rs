@@ -195,11 +195,9 @@ impl Okta {
         };
         let connection = connections.get_connection(get).await.unwrap().into_inner();
         let connection = connection.connection.unwrap().last_request_time;
+        let token = tokens.tokens.first().unwrap().last_used_time.as_ref();
         (
-            tokens.tokens[0]
-                .last_used_time
-                .as_ref()
-                .and_then(from_proto),
+            token.and_then(from_proto),
             connection.as_ref().and_then(from_proto),
         )
     }
