@@ -6,7 +6,7 @@ use crate::tools::{self, CARGO_DENY};
 use crate::{command, coverage, proto, test};
 
 /// The steps, ordered by what they cost.
-pub(crate) const STEPS: [Step; 9] = [
+pub(crate) const STEPS: [Step; 10] = [
     Step {
         name: "format",
         work: format,
@@ -25,6 +25,7 @@ pub(crate) const STEPS: [Step; 9] = [
     },
     test::TOOLS,
     test::TESTS,
+    test::APART_TESTS,
     test::POSTGRES_TESTS,
     test::DOC_TESTS,
     Step {

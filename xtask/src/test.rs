@@ -14,7 +14,7 @@ pub(crate) const BUF_VARIABLE: &str = "ROLLCALL_TEST_BUF";
 pub(crate) const FOREIGN: &str = "foreign::";
 
 /// The steps of `cargo xtask test`.
-pub(crate) const STEPS: [Step; 4] = [TOOLS, TESTS, POSTGRES_TESTS, DOC_TESTS];
+pub(crate) const STEPS: [Step; 5] = [TOOLS, TESTS, APART_TESTS, POSTGRES_TESTS, DOC_TESTS];
 
 /// Makes the test tools present.
 pub(crate) const TOOLS: Step = Step {
@@ -28,7 +28,13 @@ pub(crate) const TESTS: Step = Step {
     work: test,
 };
 
-/// Runs the stories again, on PostgreSQL.
+/// Runs the stories again, each role apart from the others, called over a socket.
+pub(crate) const APART_TESTS: Step = Step {
+    name: "stories apart",
+    work: test_apart,
+};
+
+/// Runs the stories again, on PostgreSQL, together and apart.
 pub(crate) const POSTGRES_TESTS: Step = Step {
     name: "stories on PostgreSQL",
     work: test_on_postgres,
@@ -109,7 +115,15 @@ const STORIES: [(&str, &str); 6] = [
 ];
 
 fn test(mode: Mode) -> Result<String, Failure> {
-    run(mode, None)
+    run(mode, Lane::default())
+}
+
+fn test_apart(mode: Mode) -> Result<String, Failure> {
+    let lane = Lane {
+        is_apart: true,
+        ..Lane::default()
+    };
+    run(mode, lane)
 }
 
 fn test_on_postgres(mode: Mode) -> Result<String, Failure> {
@@ -118,15 +132,52 @@ fn test_on_postgres(mode: Mode) -> Result<String, Failure> {
     };
     let server = postgres::Server::start(&programs)?;
     println!("  a server of its own: {}", server.url());
-    run(mode, Some(&server))
+    let server = Some(&server);
+    let together = Lane {
+        server,
+        is_apart: false,
+    };
+    let apart = Lane {
+        server,
+        is_apart: true,
+    };
+    run(mode, together)?;
+    run(mode, apart)
 }
+
+/// On what the tests run, and how the roles of a system reach one another.
+#[derive(Clone, Copy, Default)]
+struct Lane<'a> {
+    /// The server that keeps the data; files if none.
+    server: Option<&'a postgres::Server>,
+    /// Whether each role has a gRPC server of its own.
+    is_apart: bool,
+}
+
+impl Lane<'_> {
+    /// The test binaries that it runs: package and name; `None` for everything.
+    fn binaries(self) -> Option<&'static [(&'static str, &'static str)]> {
+        if self.is_apart {
+            Some(&SYSTEM)
+        } else {
+            self.server.map(|_| &STORIES[..])
+        }
+    }
+}
+
+/// Has the roles of a system reach one another over sockets.
+const APART_VARIABLE: &str = "ROLLCALL_TEST_APART";
+
+/// The test binary whose stories are of a whole system.
+const SYSTEM: [(&str, &str); 1] = [("rollcall", "stories")];
 
 /// What only files have, of the tests of the store: batches and what lies beside them, and a clock
 /// that stands still while PostgreSQL works.
 const FILES: [&str; 3] = ["writer::", "reopen::", "feed::an_idle_stream"];
 
-/// Runs all tests on files, or the stories on a server.
-fn run(mode: Mode, server: Option<&postgres::Server>) -> Result<String, Failure> {
+/// Runs the tests of a lane.
+fn run(mode: Mode, lane: Lane<'_>) -> Result<String, Failure> {
+    let (server, binaries) = (lane.server, lane.binaries());
     let buf = tools::find(&BUF);
     let mut tests = if let Some(mut nextest) = find_nextest() {
         let profile = if mode == Mode::Strict {
@@ -137,10 +188,12 @@ fn run(mode: Mode, server: Option<&postgres::Server>) -> Result<String, Failure>
         nextest.args(["nextest", "run", "--workspace", "--locked"]);
         nextest.args(["--profile", profile]);
         let mut filters = Vec::new();
-        if server.is_some() {
-            let stories =
-                STORIES.map(|(package, name)| format!("(package(={package}) & binary(={name}))"));
+        if let Some(binaries) = binaries {
+            let of = |(package, name)| format!("(package(={package}) & binary(={name}))");
+            let stories: Vec<String> = binaries.iter().copied().map(of).collect();
             filters.push(format!("({})", stories.join(" | ")));
+        }
+        if server.is_some() {
             let files = FILES.map(|test| format!("test(/^{test}/)")).join(" | ");
             filters.push(format!("not (package(=rollcall-store) & ({files}))"));
         } else {
@@ -157,8 +210,8 @@ fn run(mode: Mode, server: Option<&postgres::Server>) -> Result<String, Failure>
     } else {
         let mut cargo = command::cargo();
         cargo.args(["test", "--workspace", "--locked"]);
-        if server.is_some() {
-            cargo.args(STORIES.iter().flat_map(|(_, name)| ["--test", name]));
+        if let Some(binaries) = binaries {
+            cargo.args(binaries.iter().flat_map(|(_, name)| ["--test", name]));
         } else {
             cargo.args(["--lib", "--bins", "--tests"]);
         }
@@ -185,6 +238,11 @@ fn run(mode: Mode, server: Option<&postgres::Server>) -> Result<String, Failure>
     };
     if mode == Mode::Strict {
         tests.env("CI", "true");
+    }
+    if lane.is_apart {
+        tests.env(APART_VARIABLE, "true");
+    } else {
+        tests.env_remove(APART_VARIABLE);
     }
     match server {
         Some(server) => tests.env(POSTGRES_VARIABLE, server.url()),

@@ -2,6 +2,7 @@
 //! to use, served on free ports of loopback.
 
 mod permissions;
+mod running;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rollcall::assemble::{Gates, Peers, Roles, Setting, Stores, assemble, operator};
+use rollcall::assemble::{Gates, Roles, Stores};
 use rollcall_permissions::Recomputation;
 use rollcall_rpc::Backend;
 use rollcall_rpc::pb::provisioning::v1 as pb;
@@ -24,14 +25,15 @@ use rollcall_rpc::pb::provisioning::v1::user_service_client::UserServiceClient;
 use rollcall_rpc::pb::verification::v1 as domain;
 use rollcall_rpc::pb::verification::v1::domain_service_client::DomainServiceClient;
 use rollcall_runtime::HttpLimits;
-use rollcall_store::{TokenKey, testing};
-use rollcall_types::{Clock, Entropy, OsEntropy, SystemClock, Timestamp};
+use rollcall_store::testing;
+use rollcall_types::{Clock, OsEntropy, SystemClock, Timestamp};
 use rollcall_verification::{Dns, Heard, TxtAnswer, Unavailable};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use running::{Parts, Running};
 
 /// An answer, its body read.
 pub(crate) struct Answer {
@@ -118,7 +120,6 @@ impl World {
     pub(crate) async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let stop = CancellationToken::new();
-        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let clock = Arc::new(MovedClock::default());
         let dns = Arc::new(PlayedDns::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -136,7 +137,7 @@ impl World {
             rate_limits: false,
         };
         let database = async |name| testing::database(folder.path(), name).await;
-        let system = assemble(Setting {
+        let parts = Parts {
             roles: Roles {
                 gateway: Some(rollcall_gateway::Config::new(base.clone())),
                 provisioning: Some((
@@ -149,45 +150,30 @@ impl World {
                 )),
                 verification: Some((database("verification").await, verification)),
             },
-            peers: Peers::default(),
-            callers: operator("operator"),
-            reflection: true,
             clock: clock.clone(),
-            entropy: entropy.clone(),
-            token_key: Arc::new(TokenKey::new(&[7; 32], entropy)),
-            dns: Some(dns.clone()),
+            entropy: Arc::new(OsEntropy),
+            dns: dns.clone(),
             stop: stop.clone(),
-        })
-        .await
-        .unwrap();
-        let (http, routes) = (system.http.unwrap(), system.grpc.unwrap());
-        system
-            .tasks
-            .into_iter()
-            .for_each(|task| drop(tokio::spawn(task)));
-        let backend = Backend::in_process(routes.clone(), &system.layer, "operator");
-        let grpc_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let grpc = grpc_listener.local_addr().unwrap();
+        };
+        let Running {
+            http,
+            backend,
+            grpc,
+            gates,
+            stores,
+            recomputation,
+        } = Box::pin(parts.run()).await;
         tokio::spawn({
-            let mut server = tonic::transport::Server::builder().layer(system.layer);
-            let (router, stop) = (server.add_routes(routes), stop.clone());
-            let incoming = TcpListenerStream::new(grpc_listener);
-            async move {
-                let stop = stop.cancelled_owned();
-                router.serve_with_incoming_shutdown(incoming, stop).await
-            }
-        });
-        tokio::spawn({
-            let (app, stop) = (http, stop.clone());
-            async move { rollcall_runtime::serve(listener, app, &HttpLimits::dev(), stop).await }
+            let stop = stop.clone();
+            async move { rollcall_runtime::serve(listener, http, &HttpLimits::dev(), stop).await }
         });
         let mut world = Self {
             base,
             token: String::new(),
             backend,
-            gates: system.gates,
-            stores: system.stores,
-            recomputation: system.recomputation.unwrap(),
+            gates,
+            stores,
+            recomputation,
             grpc,
             dns,
             clock,
