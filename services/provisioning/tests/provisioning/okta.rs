@@ -137,10 +137,14 @@ impl Okta {
         user: &ScimUser,
         active: bool,
     ) -> Result<ScimUser, Status> {
+        self.patch(user, "active", &active.to_string()).await
+    }
+
+    async fn patch(&self, user: &ScimUser, path: &str, json: &str) -> Result<ScimUser, Status> {
         let operation = PatchOperation {
             op: "replace".to_owned(),
-            path: Some("active".to_owned()),
-            value_json: Some(active.to_string()),
+            path: Some(path.to_owned()),
+            value_json: Some(json.to_owned()),
         };
         let patch = PatchUserRequest {
             user_id: user.user_id.clone(),
@@ -323,6 +327,35 @@ async fn a_write_answers_what_a_read_then_finds() {
     assert_eq!(okta.get(&created).await.unwrap(), patched);
     let unchanged = okta.set_active(&created, false).await.unwrap();
     assert_eq!(unchanged, patched);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)] // rule: REL-04 (part)
+async fn changes_of_one_user_at_the_same_time_lose_none_of_each_other() {
+    let okta = Okta::connect().await;
+    let alice = okta.create("alice", "1").await.unwrap();
+    let paths = [
+        "title",
+        "nickName",
+        "displayName",
+        "locale",
+        "timezone",
+        "userType",
+        "name.givenName",
+        "name.familyName",
+    ];
+
+    let changes = paths.map(|path| okta.patch(&alice, path, "\"en\""));
+    for changed in futures::future::join_all(changes).await {
+        changed.unwrap();
+    }
+
+    let after = okta.get(&alice).await.unwrap();
+    let document: serde_json::Value = serde_json::from_str(&after.document).unwrap();
+    for path in paths {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        assert_eq!(document.pointer(&pointer).unwrap(), "en", "{path}");
+    }
+    assert_eq!(after.version, 1 + i64::try_from(paths.len()).unwrap());
 }
 
 #[tokio::test] // rule: C-03 (part)

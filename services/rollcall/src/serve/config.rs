@@ -245,7 +245,8 @@ pub(crate) fn unreadable(error: &figment::Error) -> Error {
     let key = error.path.join(".");
     let place = error.metadata.as_ref().map_or_else(String::new, |from| {
         let source = from.source.as_ref().map(ToString::to_string);
-        format!(" ({})", source.unwrap_or_else(|| from.name.to_string()))
+        let variable = || format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+        format!(" ({})", source.unwrap_or_else(variable))
     });
     let what = match &error.kind {
         figment::error::Kind::UnknownField(name, known) => {

@@ -55,8 +55,17 @@ pub struct Options {
 }
 
 impl Options {
+    /// The roles that run.
+    fn roles(&self) -> &[Role] {
+        if self.roles.is_empty() {
+            Role::value_variants()
+        } else {
+            &self.roles
+        }
+    }
+
     fn has(&self, role: Role) -> bool {
-        self.roles.is_empty() || self.roles.contains(&role)
+        self.roles().contains(&role)
     }
 
     fn has_service(&self) -> bool {
@@ -170,7 +179,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         }));
     }
     readiness.running(checks(&stores));
-    tracing::info!(roles = ?options.roles, "ready");
+    tracing::info!(roles = ?options.roles(), "ready");
 
     stopped().await?;
     // Both happen at the same time when a pod is deleted: it is told to stop, and taken out of the
