@@ -178,10 +178,16 @@ impl Backend {
         Self::new(BoxCloneSyncService::new(inner), token)
     }
 
-    /// A service in another process. While it can't be reached, and if it is lost before its answer
-    /// is whole, it is away.
+    /// A service in another process.
     #[must_use]
     pub fn channel(channel: Channel, token: &str) -> Self {
+        Self::new(BoxCloneSyncService::new(channel), token)
+    }
+
+    /// The same as one service calls another: while it can't be reached, and if it is lost before
+    /// its answer is whole, it is away, whatever the reason.
+    #[must_use]
+    pub fn peer(channel: Channel, token: &str) -> Self {
         let inner = channel.map_result(|answer: Result<Response<Body>, _>| {
             Ok(match answer {
                 Ok(answer) => answer.map(|body| Body::new(Whole(Some(body)))),

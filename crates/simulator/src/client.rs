@@ -24,8 +24,6 @@ use crate::run::Progress;
 const JSON: &str = "application/scim+json; charset=utf-8";
 /// The largest answer that is read: a page of 100 users with room to spare.
 const MAX_ANSWER: usize = 32 << 20;
-/// How often a 429 or 503 is repeated, as Okta does.
-const MAX_TRIES: u32 = 10;
 /// The first pause before a connection is tried again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -226,7 +224,7 @@ impl<'a> Client<'a> {
                         .options
                         .longest_wait
                         .is_some_and(|longest| wait > longest);
-                    if tries >= MAX_TRIES || too_long {
+                    if tries >= self.options.tries || too_long {
                         return Sent::Answer(Box::new(answer));
                     }
                     tries += 1;

@@ -99,6 +99,8 @@ pub struct Options {
     pub unstated_wait: Duration,
     /// The longest wait that is accepted; a longer one makes the refusal a failure at once. Default `None`: any.
     pub longest_wait: Option<Duration>,
+    /// How often a request is sent that is refused by 429 or 503 each time; default 10.
+    pub tries: u32,
     /// Learns of each write, for [`crate::verify_recorded`] and [`crate::verify_whole`] after a fault; default `None`.
     pub recorder: Option<Arc<dyn Recorder>>,
 }
@@ -122,6 +124,7 @@ impl Options {
             reconnect_for: Duration::from_secs(30),
             unstated_wait: Duration::from_mins(5),
             longest_wait: None,
+            tries: 10,
             recorder: None,
         }
     }
@@ -144,6 +147,7 @@ impl fmt::Debug for Options {
             .field("reconnect_for", &self.reconnect_for)
             .field("unstated_wait", &self.unstated_wait)
             .field("longest_wait", &self.longest_wait)
+            .field("tries", &self.tries)
             .field("recorder", &self.recorder.is_some())
             .finish()
     }

@@ -28,6 +28,8 @@ pub enum Command {
 /// One line that names the key and where it stands.
 pub fn run(command: Command) -> Result<ExitCode, Error> {
     let Command::Check { config } = command;
+    // First, so that nothing is printed of what is misspelt: it may be a secret.
+    let typed = config::load(config.as_deref())?;
     let tree = config::layers(config.as_deref())?;
     let values: Dict = tree.extract().map_err(|error| config::unreadable(&error))?;
     let mut lines = Vec::new();
@@ -38,9 +40,8 @@ pub fn run(command: Command) -> Result<ExitCode, Error> {
     for (line, origin) in &lines {
         println!("{line:width$}  {origin}", width = width.unwrap_or_default());
     }
-    let config = config::load(config.as_deref())?;
-    config.check_transport()?;
-    config.callers()?;
+    typed.check_transport()?;
+    typed.callers()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,7 +67,13 @@ fn walk(tree: &Figment, key: &str, value: &Value, lines: &mut Vec<(String, Strin
 fn shown(key: &str, value: &Value) -> String {
     let is_secret = |name| matches!(name, "url" | "owner_url");
     let of_database = key.rsplit_once(".database.");
-    if of_database.is_some_and(|(_, name)| is_secret(name)) {
+    let names_a_user = |text: &str| {
+        let place = text.split_once("://").map(|(_, place)| place);
+        place.is_some_and(|place| place.split('/').next().unwrap_or_default().contains('@'))
+    };
+    if of_database.is_some_and(|(_, name)| is_secret(name))
+        || value.as_str().is_some_and(names_a_user)
+    {
         return "[redacted]".to_owned();
     }
     match value {

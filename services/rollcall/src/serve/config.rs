@@ -336,7 +336,7 @@ impl Config {
             .http2_keep_alive_interval(ALIVE)
             .keep_alive_while_idle(true);
         let token = secret::text(&peer.token_file)?;
-        Ok(Some(Backend::channel(endpoint.connect_lazy(), &token)))
+        Ok(Some(Backend::peer(endpoint.connect_lazy(), &token)))
     }
 
     /// The peers that the tree names, with their URLs.
@@ -421,13 +421,16 @@ impl DatabaseEntry {
 
     /// The database as its owner reaches it, and who is to use it if that is somebody else.
     pub(crate) fn owned(&self, name: &str) -> Result<(Database, Option<String>), Error> {
-        let owner = self.owner_url_file.as_deref();
-        let owned = read_url(name, self.owner_url.as_ref(), owner, "owner_url")?;
+        let file = self.owner_url_file.as_deref();
+        let owned = read_url(name, self.owner_url.as_ref(), file, "owner_url")?;
         let running = read_url(name, self.url.as_ref(), self.url_file.as_deref(), "url")?;
-        let user = match &running {
-            Some(Database::Postgres(database)) if owned.is_some() => database.user(),
+        let user = |database: &Option<Database>| match database {
+            Some(Database::Postgres(database)) => database.user(),
             _ => None,
         };
+        // Whoever is the owner too keeps every right.
+        let owner = user(&owned);
+        let user = user(&running).filter(|user| owner.as_ref().is_some_and(|it| it != user));
         let database = owned.or(running).ok_or_else(|| {
             format!("{name}.database has neither owner_url nor url: say where the database is")
         })?;

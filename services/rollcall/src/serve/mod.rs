@@ -18,7 +18,7 @@ use rollcall_runtime::admin::{self, Check, Readiness};
 use rollcall_store::{Store, TokenKey};
 use rollcall_types::{Entropy, OsEntropy, SystemClock};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,9 @@ use config::Config;
 
 /// How often a gRPC connection is closed after its next answer, so that load moves to new replicas.
 const GRPC_AGE: Duration = Duration::from_secs(10 * 60);
+
+/// How long the end of connections to databases may take.
+const CLOSE: Duration = Duration::from_secs(3);
 
 /// A part of the system that can run in a process of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -79,6 +82,13 @@ impl Options {
 fn roles(options: &Options, config: &Config) -> Result<(Roles, Peers), Error> {
     let mut roles = Roles::default();
     let mut peers = Peers::default();
+    let callers_of_provisioning = [Role::Gateway, Role::Permissions];
+    if !options.has(Role::Provisioning) && callers_of_provisioning.iter().all(|it| options.has(*it))
+    {
+        let why = "gateway and permissions call provisioning with a token each: run provisioning in \
+                   this process too, or the two in processes of their own";
+        return Err(why.into());
+    }
     if options.has(Role::Gateway) {
         roles.gateway = Some(config.gateway()?);
     }
@@ -123,6 +133,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         dns: None,
         stop: stop.clone(),
     };
+    let mut signals = Signals::new()?;
     let readiness = Readiness::default();
     let admin = listen("admin", config.admin.listen).await?;
     let mut http = None;
@@ -144,7 +155,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     });
     let system = tokio::select! {
         system = assemble(setting) => system?,
-        told = stopped() => return told.map(|()| ExitCode::SUCCESS),
+        () = signals.told() => return Ok(ExitCode::SUCCESS),
     };
     let System {
         http: app,
@@ -181,14 +192,14 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     readiness.running(checks(&stores));
     tracing::info!(roles = ?options.roles(), "ready");
 
-    stopped().await?;
+    signals.told().await;
     // Both happen at the same time when a pod is deleted: it is told to stop, and taken out of the
     // addresses that are called. Until the latter is known everywhere, requests come.
     readiness.stopping();
     tracing::info!("stopping");
     tokio::select! {
         () = tokio::time::sleep(config.shutdown.delay()) => {}
-        _ = stopped() => {}
+        () = signals.told() => {}
     }
     stop.cancel();
     let ended = async {
@@ -202,7 +213,10 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     {
         tracing::warn!("some requests were cut off");
     }
-    stores.close().await;
+    // What the network has lost would keep it from ending.
+    if tokio::time::timeout(CLOSE, stores.close()).await.is_err() {
+        tracing::warn!("some connections to databases were cut off");
+    }
     admin.abort();
     Ok(ExitCode::SUCCESS)
 }
@@ -248,12 +262,25 @@ async fn listen(section: &str, at: std::net::SocketAddr) -> Result<TcpListener, 
     })
 }
 
-/// Waits until the process is told to stop.
-async fn stopped() -> Result<(), Error> {
-    let mut term = signal(SignalKind::terminate())?;
-    tokio::select! {
-        end = tokio::signal::ctrl_c() => end?,
-        _ = term.recv() => {}
+/// SIGTERM and Ctrl-C, none of which is missed while nobody waits.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    /// Waits until the process is told to stop.
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -168,6 +168,8 @@ impl Story {
         options.users = users;
         options.roles = vec!["Sales Manager".to_owned()];
         options.expect_access = Some(Access::Active);
+        // A service may be away for a minute, and says each second that it is.
+        options.tries = 200;
         options.recorder = Some(self.ledger.clone());
         options
     }

@@ -118,13 +118,13 @@ impl Parts {
             ..Roles::default()
         };
         let peers = Peers {
-            verification: Some(Backend::channel(to_verification.clone(), "service")),
+            verification: Some(Backend::peer(to_verification.clone(), "service")),
             ..Peers::default()
         };
         let mut provisioning = self.build(roles, peers).await;
         let to_provisioning = channel(self.serve(&mut provisioning).await);
         let called_by = |token| Peers {
-            provisioning: Some(Backend::channel(to_provisioning.clone(), token)),
+            provisioning: Some(Backend::peer(to_provisioning.clone(), token)),
             ..Peers::default()
         };
 
