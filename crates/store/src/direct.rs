@@ -85,7 +85,7 @@ impl Direct {
     /// The transactions that run on connections of this name: process and beginning.
     async fn running(&self, reader: &DatabaseConnection) -> Result<Vec<(i32, String)>, Error> {
         let sql = "SELECT pid, xact_start::text AS begun FROM pg_stat_activity \
-                   WHERE datname = current_database() AND application_name = $1 \
+                   WHERE datname = current_database() AND application_name = left($1, 63) \
                    AND xact_start IS NOT NULL";
         let values = [self.name.as_str().into()];
         let rows = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);

@@ -71,6 +71,21 @@ fn passes(error: &DbErr) -> bool {
     }
 }
 
+/// Whether a connection was cut, by the server or on the way, so that another one may do.
+pub(crate) fn was_cut(error: &DbErr) -> bool {
+    let (DbErr::Conn(cause) | DbErr::Exec(cause) | DbErr::Query(cause)) = error else {
+        return false;
+    };
+    let RuntimeErr::SqlxError(cause) = cause else {
+        return false;
+    };
+    let stops = |code: &str| code.starts_with("08") || code.starts_with("57P") || code == "25P03";
+    let told = cause
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    is_lost(error) || told.is_some_and(|code| stops(&code))
+}
+
 /// Whether the connection was lost before the answer came. What PostgreSQL answers with an error, be
 /// it that it stops, is not committed.
 pub(crate) fn is_lost(error: &DbErr) -> bool {

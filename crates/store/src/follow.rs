@@ -1,5 +1,7 @@
 //! The cursor of a feed that a service follows, stored in its own database.
 
+use std::sync::{Mutex, PoisonError};
+
 use rollcall_types::Timestamp;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, EntityTrait};
@@ -83,6 +85,43 @@ fn write(source: &str, place: &Followed) -> ActiveModel {
 pub async fn load(db: &impl ConnectionTrait, source: &str) -> Result<Followed, Error> {
     let row = Entity::find_by_id(source).one(db).await?;
     Ok(row.map(read).unwrap_or_default())
+}
+
+/// Where the stream of one process continues from. Others may follow the same feed into the same
+/// tables: whoever applies what comes first goes on, the others begin again from there.
+#[derive(Debug, Default)]
+pub struct Continued(Mutex<String>);
+
+impl Continued {
+    /// The stream continues from here.
+    pub fn from(&self, cursor: &str) {
+        let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cursor.clone_into(&mut own);
+    }
+
+    /// Where it continues from.
+    #[must_use]
+    pub fn cursor(&self) -> String {
+        let own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        own.clone()
+    }
+}
+
+/// Reads where the service is, which must be where the stream continues from.
+///
+/// # Errors
+/// [`Error::TryAgain`] when another process has gone on; else what the database says.
+pub async fn load_at(
+    db: &impl ConnectionTrait,
+    source: &str,
+    cursor: &str,
+) -> Result<Followed, Error> {
+    let place = load(db, source).await?;
+    if place.cursor == cursor {
+        return Ok(place);
+    }
+    let why = "another process has gone on from there".to_owned();
+    Err(Error::TryAgain(why))
 }
 
 /// Stores where the service is, in the transaction that applies what came.

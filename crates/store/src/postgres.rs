@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use crate::Tx;
 use crate::database::Postgres;
-use crate::error::Error;
+use crate::error::{Error, was_cut};
 use crate::position::Epoch;
 
 /// What the server knows connections by.
@@ -125,7 +125,7 @@ pub(crate) async fn missing<M: MigratorTrait>(
             .map(|row| row.try_get("", "version"))
             .collect::<Result<Vec<String>, _>>()?,
         // There is no table, so nothing was ever done.
-        Err(DbErr::Query(_)) => Vec::new(),
+        Err(error) if error.to_string().contains("does not exist") => Vec::new(),
         Err(error) => return Err(error.into()),
     };
     let wanted = M::migrations();
@@ -159,6 +159,9 @@ async fn migrate_on<M: MigratorTrait>(
     user: Option<&str>,
 ) -> Result<(), Error> {
     let tx = begin(connection).await?;
+    // A migration takes as long as it takes, and so does waiting for another one.
+    tx.execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        .await?;
     tx.execute_unprepared("SELECT pg_advisory_xact_lock(hashtextextended('rollcall migrate', 0))")
         .await?;
     if let Some(schema) = schema {
@@ -185,10 +188,11 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The epoch of the schema's feed. Sequences and transaction numbers belong to one server and one
-/// database of it: what was restored elsewhere has another epoch.
+/// The epoch of the schema's feed. Sequences and transaction numbers belong to one server, one
+/// database of it and one timeline: what was restored, or promoted, has another epoch.
 pub(crate) async fn epoch(db: &DatabaseConnection) -> Result<Epoch, Error> {
     let sql = "SELECT (SELECT system_identifier::text FROM pg_control_system()) AS server, \
+               left(pg_walfile_name(pg_current_wal_lsn()), 8) AS timeline, \
                (SELECT oid::text FROM pg_database WHERE datname = current_database()) AS base, \
                (SELECT oid::text FROM pg_namespace WHERE nspname = current_schema()) AS schema";
     let row = db
@@ -196,8 +200,9 @@ pub(crate) async fn epoch(db: &DatabaseConnection) -> Result<Epoch, Error> {
         .await?
         .ok_or(Error::Corrupt("epoch"))?;
     let part = |name| row.try_get::<String>("", name);
-    let (server, base, schema) = (part("server")?, part("base")?, part("schema")?);
-    Ok(Epoch::of(&format!("{server} {base} {schema}")))
+    let (server, timeline) = (part("server")?, part("timeline")?);
+    let (base, schema) = (part("base")?, part("schema")?);
+    Ok(Epoch::of(&format!("{server} {timeline} {base} {schema}")))
 }
 
 /// The writes of one process.
@@ -261,11 +266,15 @@ impl Lane {
             let entered = async {
                 let tx = begin(&self.pool).await?;
                 let xid = take_lock(&tx).await?;
-                Ok::<_, Error>((tx, xid))
+                Ok::<_, DbErr>((tx, xid))
             };
             match entered.await {
-                Err(Error::TryAgain(_)) if lost < WRITERS => lost += 1,
-                entered => return entered,
+                Err(error) if lost < WRITERS && was_cut(&error) => lost += 1,
+                entered => {
+                    let (tx, xid) = entered?;
+                    let xid = xid.parse();
+                    return Ok((tx, xid.map_err(|_| Error::Corrupt("transaction number"))?));
+                }
             }
         }
     }
@@ -277,7 +286,12 @@ impl Lane {
         let asked = async {
             loop {
                 let row = Statement::from_string(DbBackend::Postgres, sql.as_str());
-                let row = self.pool.query_one_raw(row).await.ok().flatten();
+                let row = match self.pool.query_one_raw(row).await {
+                    // Its number was never used: a crash has lost all trace of it, and another
+                    // transaction will get the number.
+                    Err(error) if error.to_string().contains("in the future") => return false,
+                    row => row.ok().flatten(),
+                };
                 let fate = row.and_then(|row| row.try_get::<String>("", "fate").ok());
                 match fate.as_deref() {
                     Some("committed") => return true,
@@ -298,19 +312,16 @@ impl Lane {
 }
 
 /// Waits for the lane; the number of the transaction.
-async fn take_lock(tx: &Tx) -> Result<u64, Error> {
+async fn take_lock(tx: &Tx) -> Result<String, DbErr> {
     let lock = Statement::from_string(DbBackend::Postgres, LOCK);
     let row = tx.query_one_raw(lock).await?;
-    let row = row.ok_or(Error::Corrupt("transaction number"))?;
-    let xid: String = row.try_get("", "xid")?;
-    xid.parse()
-        .map_err(|_| Error::Corrupt("transaction number"))
+    row.map_or(Ok(String::new()), |row| row.try_get("", "xid"))
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that begins a transaction of PostgreSQL"
 )]
-async fn begin(connection: &DatabaseConnection) -> Result<Tx, Error> {
-    Ok(connection.begin().await?)
+async fn begin(connection: &DatabaseConnection) -> Result<Tx, DbErr> {
+    connection.begin().await
 }

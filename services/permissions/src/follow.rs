@@ -22,6 +22,8 @@ pub(crate) struct Inputs {
     pub(crate) clock: Arc<dyn Clock>,
     /// Learns how far the feed is.
     pub(crate) memory: Arc<Memory>,
+    /// Where the stream continues from.
+    pub(crate) continued: follow::Continued,
 }
 
 impl Inputs {
@@ -39,39 +41,57 @@ impl Follower for Inputs {
     type Error = Error;
 
     async fn cursor(&self) -> Result<String, Error> {
-        Ok(follow::load(self.store.reader(), input::SOURCE)
-            .await?
-            .cursor)
+        let reader = self.store.reader();
+        let cursor = follow::load(reader, input::SOURCE).await?.cursor;
+        self.continued.from(&cursor);
+        Ok(cursor)
     }
 
     async fn reset(&self) -> Result<(), Error> {
         tracing::info!("provisioning's feed starts over");
-        self.store.write(|tx| Box::pin(input::reset(tx))).await
+        let from = self.continued.cursor();
+        self.store
+            .write(move |tx| Box::pin(async move { input::reset(tx, &from).await }))
+            .await?;
+        self.continued.from("");
+        Ok(())
     }
 
     async fn apply(&self, changes: Vec<pb::Change>, cursor: String) -> Result<(), Error> {
         let origin = self.origin();
         let inputs: Vec<Input> = changes.into_iter().filter_map(read).collect();
+        let (from, to) = (self.continued.cursor(), cursor.clone());
         self.store
             .write(move |tx| {
-                Box::pin(async move { input::apply(tx, &origin, &inputs, cursor).await })
+                Box::pin(async move { input::apply(tx, &origin, &inputs, &from, cursor).await })
             })
-            .await
+            .await?;
+        self.continued.from(&to);
+        Ok(())
     }
 
     async fn snapshot_end(&self, cursor: String) -> Result<(), Error> {
         let origin = self.origin();
+        let (from, to) = (self.continued.cursor(), cursor.clone());
         self.store
-            .write(|tx| Box::pin(async move { input::snapshot_end(tx, &origin, cursor).await }))
-            .await
+            .write(move |tx| {
+                Box::pin(async move { input::snapshot_end(tx, &origin, &from, cursor).await })
+            })
+            .await?;
+        self.continued.from(&to);
+        Ok(())
     }
 
     async fn progress(&self, cursor: String, through: Timestamp) -> Result<(), Error> {
         let stored = follow::load(self.store.reader(), input::SOURCE).await?;
         if stored.cursor != cursor || stored.through.is_none() {
+            let (from, to) = (self.continued.cursor(), cursor.clone());
             self.store
-                .write(move |tx| Box::pin(input::progress(tx, cursor, through)))
+                .write(move |tx| {
+                    Box::pin(async move { input::progress(tx, &from, cursor, through).await })
+                })
                 .await?;
+            self.continued.from(&to);
         }
         self.memory.note_through(through);
         Ok(())
@@ -102,6 +122,7 @@ fn read(change: pb::Change) -> Option<Input> {
                         Resource::Connection(id, connected && !deleted),
                     )
                 }
+                // Followed so that the cursor tells of it, and nothing is taken from it.
                 pb::change::Resource::Account(_) => return None,
             };
             Some(Input {

@@ -107,8 +107,13 @@ pub async fn build(database: &Database, config: Config, deps: Deps) -> Result<Se
         store: store.clone(),
         clock: Arc::clone(&deps.clock),
         memory: Arc::clone(&memory),
+        continued: rollcall_store::follow::Continued::default(),
     };
-    let kinds = vec![ResourceKind::Connection, ResourceKind::User];
+    let kinds = vec![
+        ResourceKind::Account,
+        ResourceKind::Connection,
+        ResourceKind::User,
+    ];
     let feed = feeds::Provisioning::new(deps.provisioning.clone(), kinds, "permissions");
     let (entropy, stop) = (deps.entropy, deps.stop.clone());
     let following: BoxFuture<'static, ()> = Box::pin(async move {

@@ -42,7 +42,10 @@ pub(crate) fn tasks(shared: &Arc<Shared>) -> Vec<BoxFuture<'static, ()>> {
             let feed = feeds::Verification::new(verification, kinds, "provisioning");
             let entropy = shared.deps.entropy.clone();
             let stop = shared.deps.stop.clone();
-            let projection = Projection(shared);
+            let projection = Projection {
+                shared,
+                continued: follow::Continued::default(),
+            };
             follower::follow(SOURCE, &feed, &projection, entropy, stop).await;
         }
     };
@@ -87,7 +90,10 @@ impl Verified {
 }
 
 /// The table `domains`, kept in step.
-struct Projection(Arc<Shared>);
+struct Projection {
+    shared: Arc<Shared>,
+    continued: follow::Continued,
+}
 
 impl Projection {
     /// Stores an effect together with where the feed is.
@@ -100,16 +106,17 @@ impl Projection {
             + Send
             + 'static,
     {
-        self.0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let mut place = follow::load(tx, SOURCE).await?;
-                    effect(tx, &mut place).await?;
-                    Ok(follow::save(tx, SOURCE, &place).await?)
-                })
+        let from = self.continued.cursor();
+        let stored = self.shared.store.write(move |tx| {
+            Box::pin(async move {
+                let mut place = follow::load_at(tx, SOURCE, &from).await?;
+                effect(tx, &mut place).await?;
+                follow::save(tx, SOURCE, &place).await?;
+                Ok::<_, Error>(place.cursor)
             })
-            .await
+        });
+        self.continued.from(&stored.await?);
+        Ok(())
     }
 }
 
@@ -117,8 +124,8 @@ impl Projection {
     /// Rings for the release, once no write runs any more that may have decided by what the domains
     /// were before: it would hold a user whom nobody looks for.
     async fn released(&self) -> Result<(), Error> {
-        let settled = self.0.store.settle().await;
-        self.0.heard.domains.notify_one();
+        let settled = self.shared.store.settle().await;
+        self.shared.heard.domains.notify_one();
         Ok(settled?)
     }
 }
@@ -128,11 +135,14 @@ impl Follower for Projection {
     type Error = Error;
 
     async fn cursor(&self) -> Result<String, Error> {
-        Ok(follow::load(self.0.store.reader(), SOURCE).await?.cursor)
+        let reader = self.shared.store.reader();
+        let cursor = follow::load(reader, SOURCE).await?.cursor;
+        self.continued.from(&cursor);
+        Ok(cursor)
     }
 
     async fn reset(&self) -> Result<(), Error> {
-        self.0.heard.through.send_replace(None);
+        self.shared.heard.through.send_replace(None);
         self.store(|_, place| {
             place.generation += 1;
             place.through = None;
@@ -142,7 +152,7 @@ impl Follower for Projection {
     }
 
     async fn apply(&self, changes: Vec<pb::Change>, cursor: String) -> Result<(), Error> {
-        let now = self.0.deps.clock.now();
+        let now = self.shared.deps.clock.now();
         self.store(move |tx, place| {
             async move {
                 for change in &changes {
@@ -195,7 +205,7 @@ impl Follower for Projection {
     }
 
     async fn progress(&self, cursor: String, through: Timestamp) -> Result<(), Error> {
-        let stored = follow::load(self.0.store.reader(), SOURCE).await?;
+        let stored = follow::load(self.shared.store.reader(), SOURCE).await?;
         // A commit a second for a feed that is silent would be one too many.
         if stored.cursor != cursor || stored.through.is_none() {
             self.store(move |_, place| {
@@ -205,7 +215,7 @@ impl Follower for Projection {
             })
             .await?;
         }
-        self.0.heard.through.send_replace(Some(through));
+        self.shared.heard.through.send_replace(Some(through));
         Ok(())
     }
 }

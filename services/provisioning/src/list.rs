@@ -1,6 +1,9 @@
 //! What Okta lists: look-ups by filter, and the pages of an import (RFC 7644, section 3.4.2).
 
-use rollcall_types::Timestamp;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use rollcall_types::{AccountId, Timestamp};
 
 use crate::Shared;
 use crate::connection::Principal;
@@ -20,6 +23,21 @@ pub(crate) struct Wanted {
 impl Wanted {
     fn skip(self) -> u64 {
         u64::try_from(self.start_index - 1).unwrap_or(0)
+    }
+}
+
+/// The accounts whose number of users was shortened just now.
+#[derive(Debug)]
+pub(crate) struct Folding(Cache<AccountId, ()>);
+
+impl Folding {
+    const PAUSE: Duration = Duration::from_secs(1);
+}
+
+impl Default for Folding {
+    fn default() -> Self {
+        let cache = Cache::builder().max_capacity(10_000);
+        Self(cache.time_to_live(Self::PAUSE).build())
     }
 }
 
@@ -90,15 +108,19 @@ impl Shared {
         Ok((rows, counted.users))
     }
 
-    /// Shortens what the number of users is made of, beside the answer.
+    /// Shortens what the number of users is made of, beside the answer, and at most once in
+    /// [`Folding::PAUSE`]: a long transaction anywhere on the server makes it vain.
     fn fold(&self, principal: &Principal, counted: Count) {
-        if counted.is_long() {
-            let (store, account) = (self.store.clone(), principal.account.clone());
-            tokio::spawn(async move {
-                if let Err(error) = count::fold(&store, account).await {
-                    tracing::debug!(%error, "the number of users is not folded");
-                }
-            });
+        let account = &principal.account;
+        if !counted.is_long() || self.folding.0.contains_key(account) {
+            return;
         }
+        self.folding.0.insert(account.clone(), ());
+        let (store, account) = (self.store.clone(), account.clone());
+        tokio::spawn(async move {
+            if let Err(error) = count::fold(&store, account).await {
+                tracing::debug!(%error, "the number of users is not folded");
+            }
+        });
     }
 }

@@ -482,7 +482,9 @@ impl Planned {
         after: &User,
         call: &Call,
     ) -> Result<Outcome, rollcall_store::Error> {
-        let origin = call.origin(&self.principal);
+        // Of one time, so that the change can be told by it if its answer is lost.
+        let connection = self.principal.connection;
+        let origin = Origin::connection(connection, call.request, after.updated);
         let premise = call.premise(self.verified);
         user_direct::update(direct, &self.before, after, &origin, premise).await
     }

@@ -169,7 +169,6 @@ impl Access {
             .token_key
             .open(at_least)
             .ok_or_else(|| wrong("is no change token of this system"))?;
-        let began = self.0.clock.now();
         let own = self.0.store.epoch();
         match token.source {
             Source::Provisioning => {}
@@ -186,12 +185,8 @@ impl Access {
             }
         }
         let applied = |place: &At| match token.source {
-            // Changes of kinds that are not followed don't move the cursor: then it is enough that
-            // the feed is complete to a time after the call began.
-            Source::Provisioning => {
-                place.applied.covers(token.epoch, token.change)
-                    || place.through.is_some_and(|through| through > began)
-            }
+            // Every kind that has tokens is followed. Times would be those of two clocks.
+            Source::Provisioning => place.applied.covers(token.epoch, token.change),
             _ => place.position.covers(token.change),
         };
         // After a start the change may be there before the rest of the state.

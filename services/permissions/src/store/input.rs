@@ -1,5 +1,8 @@
 //! What is taken from provisioning's feed. Each change of it is also a change of the service's
 //! own feed, so that memory needs nothing else.
+//!
+//! Each names where the stream of this process continues from, since another process may follow
+//! into the same tables.
 
 use rollcall_store::follow::{self, Followed};
 use rollcall_store::{Error, Tx};
@@ -16,8 +19,8 @@ pub(crate) const SOURCE: &str = "provisioning";
 ///
 /// # Errors
 /// What the database says.
-pub(crate) async fn reset(tx: &Tx) -> Result<(), Error> {
-    let place = follow::load(tx, SOURCE).await?;
+pub(crate) async fn reset(tx: &Tx, from: &str) -> Result<(), Error> {
+    let place = follow::load_at(tx, SOURCE, from).await?;
     let place = Followed {
         cursor: String::new(),
         generation: place.generation + 1,
@@ -34,9 +37,10 @@ pub(crate) async fn apply(
     tx: &Tx,
     origin: &Origin,
     inputs: &[Input],
+    from: &str,
     cursor: String,
 ) -> Result<(), Error> {
-    let place = follow::load(tx, SOURCE).await?;
+    let place = follow::load_at(tx, SOURCE, from).await?;
     for input in inputs {
         apply_one(tx, origin, input, place.generation).await?;
     }
@@ -57,8 +61,13 @@ async fn apply_one(tx: &Tx, origin: &Origin, input: &Input, generation: i64) -> 
 ///
 /// # Errors
 /// What the database says.
-pub(crate) async fn snapshot_end(tx: &Tx, origin: &Origin, cursor: String) -> Result<(), Error> {
-    let place = follow::load(tx, SOURCE).await?;
+pub(crate) async fn snapshot_end(
+    tx: &Tx,
+    origin: &Origin,
+    from: &str,
+    cursor: String,
+) -> Result<(), Error> {
+    let place = follow::load_at(tx, SOURCE, from).await?;
     user::delete_older(tx, origin, place.generation).await?;
     connection::delete_older(tx, origin, place.generation).await?;
     follow::save(tx, SOURCE, &Followed { cursor, ..place }).await
@@ -68,8 +77,13 @@ pub(crate) async fn snapshot_end(tx: &Tx, origin: &Origin, cursor: String) -> Re
 ///
 /// # Errors
 /// What the database says.
-pub(crate) async fn progress(tx: &Tx, cursor: String, through: Timestamp) -> Result<(), Error> {
-    let place = follow::load(tx, SOURCE).await?;
+pub(crate) async fn progress(
+    tx: &Tx,
+    from: &str,
+    cursor: String,
+    through: Timestamp,
+) -> Result<(), Error> {
+    let place = follow::load_at(tx, SOURCE, from).await?;
     let place = Followed {
         cursor,
         through: Some(through),

@@ -130,10 +130,20 @@ impl Fake {
         state.users.remove(&(account.to_owned(), id.to_owned()));
     }
 
-    /// A token of a change that the followed kinds don't hold.
-    pub(crate) fn foreign_token(&self) -> String {
-        let state = self.state();
-        self.token(&state, 1_000_000)
+    /// Changes an account, of which nothing is taken.
+    pub(crate) fn put_account(&self, account: &str) -> String {
+        let account = pb::Account {
+            account_id: account.to_owned(),
+            ..pb::Account::default()
+        };
+        let change = pb::Change {
+            account_id: account.account_id.clone(),
+            kind: pb::ResourceKind::Account.into(),
+            op: common::ChangeOp::Upserted.into(),
+            resource: Some(pb::change::Resource::Account(account)),
+            ..pb::Change::default()
+        };
+        self.append(&mut self.state(), change)
     }
 
     fn token(&self, state: &State, number: usize) -> String {
@@ -279,7 +289,7 @@ impl pb::feed_service_server::FeedService for Fake {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let request = request.into_inner();
         assert_eq!(request.consumer, "permissions");
-        assert_eq!(request.kinds, [2, 3], "connections and users");
+        assert_eq!(request.kinds, [1, 2, 3], "every kind that has tokens");
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(self.clone().run(request.cursor, sender));
         Ok(Response::new(Box::pin(

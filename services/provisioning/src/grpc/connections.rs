@@ -202,6 +202,11 @@ impl ConnectionService for Api {
             })
             .await?;
         self.0.tokens.forget();
+        // A write that had begun before may be waiting for its user, its token looked at already:
+        // once this is answered, nothing is written with the token (C-03).
+        if !token.is_live(now) {
+            self.0.store.settle().await.map_err(Error::from)?;
+        }
         Ok(Response::new(pb::RevokeTokenResponse {
             token: Some(encode::token(&token)),
         }))

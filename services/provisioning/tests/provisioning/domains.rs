@@ -7,6 +7,7 @@ use rollcall_rpc::convert::time::to_proto;
 use rollcall_rpc::pb::common::v1::{ChangeOp, Reset, SnapshotEnd};
 use rollcall_rpc::pb::verification::v1 as pb;
 use rollcall_rpc::pb::verification::v1::watch_response::Mark;
+use rollcall_store::follow::{self, Followed};
 use rollcall_types::{AccountId, Clock, DomainName, SystemClock};
 
 use crate::world::World;
@@ -60,6 +61,32 @@ fn end(cursor: &str) -> Mark {
     Mark::SnapshotEnd(SnapshotEnd {
         cursor: cursor.to_owned(),
     })
+}
+
+#[tokio::test] // rule: U-12 (part)
+async fn where_another_process_has_gone_on_this_one_begins_again_from_there() {
+    let now = |n| change(n, ChangeOp::Upserted, pb::DomainState::Verified);
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::start(folder.path()).await;
+    follows(&mut world).await;
+    let reset = Mark::Reset(Reset::default());
+    world.tell(vec![reset, changes(vec![now(1)], "one"), end("two")]);
+    assert_eq!(follows(&mut world).await, ("two".to_owned(), vec![1]));
+
+    // This stream goes on from "two", and the other process stores what it was told after that.
+    let moved = world.service.store.write(|tx| {
+        Box::pin(async move {
+            let place = follow::load(tx, "verification").await?;
+            let cursor = "three".to_owned();
+            follow::save(tx, "verification", &Followed { cursor, ..place }).await
+        })
+    });
+    moved.await.unwrap();
+    world.tell(vec![changes(vec![now(2)], "late")]);
+    assert_eq!(follows(&mut world).await, ("three".to_owned(), vec![1]));
+
+    world.tell(vec![changes(vec![now(3)], "four")]);
+    assert_eq!(follows(&mut world).await, ("four".to_owned(), vec![1, 3]));
 }
 
 #[tokio::test] // rule: D-06 (part), U-09 (part)

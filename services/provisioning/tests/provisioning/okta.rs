@@ -36,7 +36,7 @@ pub(crate) struct Okta {
     secret: String,
     token: TokenId,
     pub(crate) store: Store,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Okta {
@@ -80,7 +80,7 @@ impl Okta {
             secret: made.secret,
             token: made.token.unwrap().token_id.parse().unwrap(),
             store: world.service.store.clone(),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -183,6 +183,26 @@ impl Okta {
         let page = self.users.clone().list_users(list).await.unwrap();
         let page = page.into_inner();
         (page.users, page.total_results)
+    }
+
+    /// Revokes the token.
+    pub(crate) async fn revoke(&self) {
+        let revoke = pb::RevokeTokenRequest {
+            account_id: "acme".to_owned(),
+            token_id: self.token.to_string(),
+            end_time: None,
+        };
+        self.connections.clone().revoke_token(revoke).await.unwrap();
+    }
+
+    /// The version of a user as the product sees it.
+    pub(crate) async fn version(&self, user: &ScimUser) -> i64 {
+        let get = pb::GetUserRequest {
+            account_id: "acme".to_owned(),
+            user: Some(pb::get_user_request::User::UserId(user.user_id.clone())),
+        };
+        let got = self.product.clone().get_user(get).await.unwrap();
+        got.into_inner().user.unwrap().version
     }
 
     /// When the token and its connection were last used.

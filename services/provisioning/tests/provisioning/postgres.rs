@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rollcall_rpc::pb::provisioning::v1 as pb;
 use rollcall_rpc::pb::provisioning::v1::check_access_request::User as By;
-use rollcall_store::Error;
-use rollcall_store::testing::{Sent, Tap};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use rollcall_store::testing::{self, Sent, Tap};
+use rollcall_store::{Error, Tx};
+use rollcall_types::ExposeSecret;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 
 use crate::okta::Okta;
 
@@ -203,6 +204,53 @@ async fn a_write_whose_answer_is_lost_is_answered_as_what_it_was() {
     assert_eq!(left.version, made.version + 1, "it was done once");
 
     assert_eq!(okta.count().await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")] // rule: C-03 (part)
+async fn once_a_revocation_is_answered_no_write_that_had_begun_before_it_is_still_on_its_way() {
+    let world = World::with(0).await;
+    let okta = &world.okta;
+    let alice = okta.create("alice@acme.example", "alice").await.unwrap();
+    let url = testing::url(okta.folder.path()).await.unwrap();
+    let outside = sea_orm::Database::connect(url.expose_secret())
+        .await
+        .unwrap();
+    let holds = begin(&outside).await;
+    let lock = format!(
+        "SELECT 1 FROM provisioning.users WHERE user_id = '{}' FOR UPDATE",
+        alice.user_id
+    );
+    holds.execute_unprepared(&lock).await.unwrap();
+
+    let write = okta.set_active(&alice, false);
+    let revoke = async {
+        // The write has looked at its token, and waits for the user.
+        let waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                     AND datname = current_database() AND query LIKE '%UPDATE users%'";
+        let waits = || Statement::from_string(DbBackend::Postgres, waits);
+        while outside.query_one_raw(waits()).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+        let revoked = okta.revoke();
+        tokio::pin!(revoked);
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut revoked).await;
+        assert!(early.is_err(), "a write may still come");
+        holds.rollback().await.unwrap();
+        revoked.await;
+        okta.version(&alice).await
+    };
+    let (written, version_when_answered) = tokio::join!(write, revoke);
+
+    assert_eq!(version_when_answered, written.unwrap().version);
+}
+
+/// A transaction past every store.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what no store offers is what is needed here"
+)]
+async fn begin(connection: &DatabaseConnection) -> Tx {
+    connection.begin().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Where the pages of an import begin: the last user of the page before, so that a page costs the
-//! same wherever it is, and users who are deleted meanwhile push nobody out of it.
+//! same wherever it is, and users of the pages before who are deleted meanwhile push nobody out of
+//! it.
 //!
 //! Shared by every process, remembered by each. Nothing depends on it but time: without it the
 //! users before the page are passed over on the key's index.
@@ -24,8 +25,8 @@ const REMEMBERED: u64 = 10_000;
 pub struct Import {
     connection: ConnectionId,
     start_index: i64,
-    /// The last user of the page before, as far as this process knows.
-    last: Option<Uuid>,
+    /// The last user of the page before, as far as this process knows, and since when.
+    last: Option<(Uuid, Timestamp)>,
     now: Timestamp,
 }
 
@@ -33,11 +34,14 @@ impl Import {
     /// The condition's bound and the number of users that are passed over, as expressions.
     pub(super) fn sql(self, values: &mut Vec<Value>) -> (String, String) {
         let n = values.len();
+        let old = self.now.minus(LIFE);
+        // What another process has noted since is of a later import.
+        let since = self.last.map_or(old, |(_, noted)| noted.max(old));
         values.extend([
-            self.last.into(),
+            self.last.map(|(last, _)| last).into(),
             self.connection.to_uuid().into(),
             self.start_index.into(),
-            self.now.minus(LIFE).to_chrono().into(),
+            since.to_chrono().into(),
             Uuid::nil().into(),
         ]);
         let [last, connection, index, since, nobody] =
@@ -46,7 +50,7 @@ impl Import {
             "FROM page_bookmarks b WHERE b.account_id = $1 AND b.connection_id = {connection} \
              AND b.start_index = {index} AND b.noted > {since}"
         );
-        let after = format!("COALESCE({last}, (SELECT b.last_user {noted}), {nobody})");
+        let after = format!("COALESCE((SELECT b.last_user {noted}), {last}, {nobody})");
         let offset = format!(
             "(CASE WHEN {last} IS NOT NULL OR EXISTS (SELECT 1 {noted}) THEN 0 ELSE {index} - 1 END)"
         );
@@ -56,7 +60,7 @@ impl Import {
 
 /// What this process remembers.
 #[derive(Debug)]
-pub struct Bookmarks(Cache<(AccountId, ConnectionId, i64), Uuid>);
+pub struct Bookmarks(Cache<(AccountId, ConnectionId, i64), (Uuid, Timestamp)>);
 
 impl Default for Bookmarks {
     fn default() -> Self {
@@ -79,7 +83,7 @@ impl Bookmarks {
         now: Timestamp,
     ) -> Import {
         let last = match start_index {
-            ..=1 => Some(Uuid::nil()),
+            ..=1 => Some((Uuid::nil(), now)),
             _ => self.0.get(&(account.clone(), connection, start_index)),
         };
         Import {
@@ -95,7 +99,7 @@ impl Bookmarks {
     pub fn note(&self, store: &Store, account: &AccountId, page: Import, count: usize, last: Uuid) {
         let next = page.start_index + i64::try_from(count).unwrap_or(i64::MAX);
         self.0
-            .insert((account.clone(), page.connection, next), last);
+            .insert((account.clone(), page.connection, next), (last, page.now));
         let (store, account) = (store.clone(), account.clone());
         tokio::spawn(async move {
             let values = [

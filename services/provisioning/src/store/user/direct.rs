@@ -9,7 +9,7 @@ use rollcall_types::{Timestamp, TokenId};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use super::{SET, Told, WRITTEN, email, row_values, upto};
-use crate::store::{Origin, statement};
+use crate::store::{Origin, kind, statement};
 use crate::user::User;
 
 /// What became of a write.
@@ -115,17 +115,22 @@ async fn run(direct: &Direct, sql: String, values: Vec<Value>) -> Result<Outcome
     })
 }
 
-/// The change by which a user became what it is, if it is what a write made of it; `None` if that
-/// write was not committed, or another one came after it.
+/// The change by which a write made a user what it is; `None` if that write was not committed.
+///
+/// Looked for in the feed, since another write may have come after it, among the newest changes,
+/// since it has only just been sent. A new user's id is nobody
+/// else's, so what it was created as needs no comparison; of a change the time is compared too.
 ///
 /// # Errors
 /// What the database says.
 pub async fn own(db: &impl ConnectionTrait, user: &User) -> Result<Option<ChangeId>, Error> {
-    let sql = "SELECT c.seq, c.xid::text AS xid FROM users u JOIN changes c ON c.seq = u.change_seq \
-               WHERE u.account_id = $1 AND u.user_id = $2 AND u.version = $3 AND u.updated = $4";
+    let sql = "SELECT seq, xid::text AS xid FROM changes WHERE account_id = $1 AND kind = $2 \
+               AND resource_id = $3 AND version = $4 AND ($4 = 1 OR time = $5) \
+               AND seq > (SELECT MAX(seq) FROM changes) - 100000";
     let values = [
         user.account.as_str().into(),
-        user.id.to_uuid().into(),
+        i64::from(kind::USER).into(),
+        user.id.to_string().into(),
         user.version.into(),
         user.updated.to_chrono().into(),
     ];
