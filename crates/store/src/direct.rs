@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::database::Postgres;
-use crate::error::{Error, is_lost};
+use crate::error::{Error, was_cut};
 use crate::postgres;
 
 /// Connections of a process: fewer lose throughput while commits wait for the disk, more only cost.
@@ -45,7 +45,7 @@ impl Direct {
     /// committed.
     pub async fn run(&self, statement: Statement) -> Result<QueryResult, Error> {
         let row = match self.pool.query_one_raw(statement).await {
-            Err(error) if is_lost(&error) => return Err(Error::AnswerLost(error.to_string())),
+            Err(error) if was_cut(&error) => return Err(Error::AnswerLost(error.to_string())),
             row => row?,
         };
         self.wake

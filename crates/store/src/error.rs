@@ -71,7 +71,9 @@ fn passes(error: &DbErr) -> bool {
     }
 }
 
-/// Whether a connection was cut, by the server or on the way, so that another one may do.
+/// Whether a connection was cut, by the server or on the way, so that another one may do. Of a
+/// statement that commits by itself it is then not known whether it did: the server may say that it
+/// stops between the commit and the end of the answer.
 pub(crate) fn was_cut(error: &DbErr) -> bool {
     let (DbErr::Conn(cause) | DbErr::Exec(cause) | DbErr::Query(cause)) = error else {
         return false;
@@ -83,22 +85,11 @@ pub(crate) fn was_cut(error: &DbErr) -> bool {
     let told = cause
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code);
-    is_lost(error) || told.is_some_and(|code| stops(&code))
-}
-
-/// Whether the connection was lost before the answer came. What PostgreSQL answers with an error, be
-/// it that it stops, is not committed.
-pub(crate) fn is_lost(error: &DbErr) -> bool {
-    let (DbErr::Conn(cause) | DbErr::Exec(cause) | DbErr::Query(cause)) = error else {
-        return false;
-    };
-    let RuntimeErr::SqlxError(cause) = cause else {
-        return false;
-    };
-    matches!(
+    let broke = matches!(
         cause.as_ref(),
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed
-    )
+    );
+    broke || told.is_some_and(|code| stops(&code))
 }
 
 impl Error {
