@@ -49,23 +49,28 @@ impl Schema {
     }
 }
 
-/// A connection to the database of the test that has this folder, past every store.
+/// Connections to the database of the test that has this folder, past every store.
 async fn connect(folder: &Path) -> DatabaseConnection {
+    connect_as(folder, "test").await
+}
+
+/// As the writes beside the lane of some process reach it.
+async fn connect_beside(folder: &Path) -> DatabaseConnection {
+    connect_as(folder, "rollcall direct things").await
+}
+
+async fn connect_as(folder: &Path, name: &'static str) -> DatabaseConnection {
     let url = testing::url(folder).await.unwrap();
     let mut options = ConnectOptions::new(url.expose_secret());
     options
         .max_connections(20)
         .sqlx_logging(false)
-        .map_sqlx_postgres_opts(|options| options.options([("search_path", "things")]));
+        .map_sqlx_postgres_opts(move |options| {
+            options
+                .application_name(name)
+                .options([("search_path", "things")])
+        });
     sea_orm::Database::connect(options).await.unwrap()
-}
-
-/// As the writes beside the lane of some process reach it.
-async fn connect_beside(folder: &Path) -> DatabaseConnection {
-    let connection = connect(folder).await;
-    let name = "SET application_name = 'rollcall direct things'";
-    connection.execute_unprepared(name).await.unwrap();
-    connection
 }
 
 /// A transaction that takes no lock: others commit before and after it as they like.
