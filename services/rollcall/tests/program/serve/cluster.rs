@@ -183,7 +183,7 @@ impl Cluster {
         };
         let serves = self.address(name, 0);
         let mut text = format!(
-            "[admin]\nlisten = \"{}\"\n[shutdown]\ndelay = 1\ndrain = 5\n[secrets]\ntoken_key = \
+            "[admin]\nlisten = \"{}\"\n[shutdown]\ndelay = 6\ndrain = 5\n[secrets]\ntoken_key = \
              {:?}\n[tls]\nterminated_upstream = true\n",
             self.address(name, 1),
             file("token_key")
